@@ -1,0 +1,55 @@
+# What every target of the project shares: language, warnings, sanitizers; and the two ways to add one.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(vpn_options INTERFACE)
+target_compile_options(vpn_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -fno-omit-frame-pointer)
+if(VPN_WERROR)
+  target_compile_options(vpn_options INTERFACE -Werror)
+endif()
+if(VPN_SANITIZE)
+  target_compile_options(vpn_options INTERFACE -fsanitize=${VPN_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(vpn_options INTERFACE -fsanitize=${VPN_SANITIZE})
+else()
+  target_compile_options(vpn_options INTERFACE -fstack-protector-strong)
+  target_link_options(vpn_options INTERFACE -Wl,-z,relro,-z,now)
+endif()
+target_include_directories(vpn_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_link_libraries(vpn_options INTERFACE Threads::Threads)
+
+# vpn_library(NAME SOURCES a.cc ... PUBLIC lib ... PRIVATE lib ...): one static library per folder, so that the linker and
+# the include graph both see the direction of dependencies.
+function(vpn_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC vpn_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# vpn_test(NAME SOURCES a_test.cc ... LIBS lib ... [LABELS netns]): a GoogleTest program; every case is a ctest entry.
+function(vpn_test name)
+  if(NOT VPN_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE vpn_options ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  set(properties TIMEOUT 300)
+  if(ARG_LABELS)
+    list(APPEND properties LABELS "${ARG_LABELS}")
+  endif()
+  include(GoogleTest)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES ${properties})
+endfunction()
