@@ -1,0 +1,21 @@
+// An interface's own side of the network: its MTU, its addresses, up.
+//
+// One thread, its caller's.
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+#include "host/host.h"
+
+namespace vpn::host {
+
+/// At most 15 characters of [a-zA-Z0-9_=+.-], as the wg tools take them. Anything else is kInvalidArgument: such a name
+/// goes into rule text.
+Status check_interface_name(std::string_view name);
+
+/// Host::configure_link. Addresses that are not wanted go, IPv6 link-local ones excepted (the kernel makes those).
+/// kInvalidArgument, kNotFound (no such interface), kPermissionDenied (NET_ADMIN), kIo with the kernel's words.
+Status configure_link(const LinkConfig& config);
+
+}  // namespace vpn::host

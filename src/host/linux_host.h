@@ -1,0 +1,25 @@
+// The machine we run on, if it is a Linux one: host.h over rtnetlink, /proc/sys and libnftables.
+//
+// One thread, the one that starts and stops the program.
+#pragma once
+
+#include <string>
+
+#include "host/host.h"
+
+namespace vpn::host {
+
+class LinuxHost final : public Host {
+ public:
+  Status configure_link(const LinkConfig& config) override;
+  Status enable_forwarding() override;
+  Status apply_rules(const RulesConfig& config) override;
+  /// The table of the last apply_rules.
+  Status remove_rules() override;
+  Result<IpAddress> detect_address() override;
+
+ private:
+  std::string ruled_interface_;  // whose table stands; empty: none of ours
+};
+
+}  // namespace vpn::host

@@ -1,0 +1,207 @@
+// The gateway's NAT, packet by packet. The site's machine has no route back to the VPN.
+//
+//     client ns              gateway ns                  site ns
+//     tunnel ------------ wg0          uplink ---------- eth0
+//     192.168.2.2/24      192.168.2.1  10.0.0.1          10.0.0.2/24
+#include "host/linux_host.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+
+#include "host/nftables.h"
+#include "host/test_namespace.h"
+
+namespace vpn::host {
+namespace {
+
+constexpr int kPatience_ms = 10'000;
+
+Endpoint local_endpoint(const UniqueFd& socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  CHECK(getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  return Endpoint::from_sockaddr(address);
+}
+
+// A socket at a free port of `address`, in the calling thread's namespace.
+UniqueFd open_socket(int type, const char* address) {
+  UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage{};
+  const socklen_t size = Endpoint{*IpAddress::parse(address)}.to_sockaddr(storage);
+  CHECK(bind(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
+  return socket;
+}
+
+void connect_to(const UniqueFd& socket, const Endpoint& remote) {
+  sockaddr_storage storage{};
+  const socklen_t size = remote.to_sockaddr(storage);
+  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size), 0) << strerror(errno);
+}
+
+bool readable(const UniqueFd& socket) {
+  pollfd waiting{socket.get(), POLLIN, 0};
+  return poll(&waiting, 1, kPatience_ms) == 1;
+}
+
+// Receives a datagram, answers it in kind, and returns where it came from.
+Endpoint receive_and_answer(const UniqueFd& socket) {
+  if (!readable(socket)) return {};
+  sockaddr_storage from{};
+  socklen_t size = sizeof from;
+  char byte = 0;
+  EXPECT_EQ(recvfrom(socket.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size), 1);
+  EXPECT_EQ(sendto(socket.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), size), 1);
+  return Endpoint::from_sockaddr(from);
+}
+
+std::string ruleset() {
+  const auto listing = run_nftables("list ruleset\n");
+  return listing ? *listing : listing.error().message;
+}
+
+class LinuxHostRules : public ::testing::Test {
+ protected:
+  LinuxHostRules() {
+    lay_cable(gateway_, "wg0", client_, "tunnel");
+    lay_cable(gateway_, "uplink", site_, "eth0");
+    TestNamespace::ip("address add 10.0.0.1/24 dev uplink");
+    TestNamespace::ip("link set uplink up");
+    {
+      const auto visit = client_.enter();
+      TestNamespace::ip("address add 192.168.2.2/24 dev tunnel");
+      TestNamespace::ip("link set tunnel up");
+      TestNamespace::ip("route add default via 192.168.2.1");
+    }
+    const auto visit = site_.enter();
+    TestNamespace::ip("address add 10.0.0.2/24 dev eth0");
+    TestNamespace::ip("link set eth0 up");
+  }
+
+  void start_gateway() {
+    EXPECT_TRUE(host_.configure_link({"wg0", {*IpPrefix::parse("192.168.2.1/24")}, 1420}));
+    EXPECT_TRUE(host_.enable_forwarding());
+    const Status status = host_.apply_rules(config_);
+    EXPECT_TRUE(status) << status.error().message;
+  }
+
+  UniqueFd socket_in(const TestNamespace& where, int type, const char* address) {
+    const auto visit = where.enter();
+    return open_socket(type, address);
+  }
+
+  TestNamespace client_, gateway_, site_;
+  TestNamespace::Visit visit_ = gateway_.enter();
+  LinuxHost host_;
+  RulesConfig config_{.interface_name = "wg0", .subnet = *IpPrefix::parse("192.168.2.0/24")};
+};
+
+TEST_F(LinuxHostRules, LetAClientReachTheSiteUnderTheGatewaysAddress) {
+  start_gateway();
+  const UniqueFd server = socket_in(site_, SOCK_DGRAM, "10.0.0.2");
+  const UniqueFd client = socket_in(client_, SOCK_DGRAM, "192.168.2.2");
+  connect_to(client, local_endpoint(server));
+  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+  EXPECT_EQ(to_string(receive_and_answer(server).address), "10.0.0.1");
+  EXPECT_TRUE(readable(client)) << "the answer does not come back";
+}
+
+TEST_F(LinuxHostRules, LeaveTheClientsAddressWithoutMasquerade) {
+  config_.masquerade = false;
+  start_gateway();
+  {
+    const auto visit = site_.enter();
+    TestNamespace::ip("route add 192.168.2.0/24 via 10.0.0.1");
+  }
+  const UniqueFd server = socket_in(site_, SOCK_DGRAM, "10.0.0.2");
+  const UniqueFd client = socket_in(client_, SOCK_DGRAM, "192.168.2.2");
+  connect_to(client, local_endpoint(server));
+  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+  EXPECT_EQ(to_string(receive_and_answer(server).address), "192.168.2.2");
+}
+
+TEST_F(LinuxHostRules, LeaveTheGatewaysTalkWithItselfAlone) {
+  start_gateway();
+  const UniqueFd server = open_socket(SOCK_DGRAM, "192.168.2.1");
+  const UniqueFd client = open_socket(SOCK_DGRAM, "192.168.2.1");
+  connect_to(client, local_endpoint(server));
+  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+  EXPECT_EQ(to_string(receive_and_answer(server).address), "192.168.2.1");
+}
+
+// The client's own link would carry 1460-byte segments, but between it and the site lies a tunnel of MTU 1420.
+TEST_F(LinuxHostRules, ClampSegmentsToTheTunnel) {
+  start_gateway();
+  const UniqueFd listener = socket_in(site_, SOCK_STREAM, "10.0.0.2");
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  const UniqueFd client = socket_in(client_, SOCK_STREAM, "192.168.2.2");
+  connect_to(client, local_endpoint(listener));
+  const UniqueFd server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_TRUE(server);
+
+  constexpr int kTunnelSegment = 1420 - 40;  // less the IPv4 and the TCP header
+  for (const UniqueFd* end : {&client, &server}) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    ASSERT_EQ(getsockopt(end->get(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    EXPECT_LE(info.tcpi_snd_mss, static_cast<unsigned>(kTunnelSegment));
+    EXPECT_GT(info.tcpi_snd_mss, static_cast<unsigned>(kTunnelSegment - 40))
+        << "clamped to less than the tunnel carries";
+  }
+}
+
+TEST_F(LinuxHostRules, TouchNobodyElsesTables) {
+  ASSERT_TRUE(run_nftables(R"(
+    table inet vpn_enabler_wg1 { chain postrouting { type nat hook postrouting priority srcnat; ip saddr 10.9.0.0/24 masquerade; }; }
+    table ip nat { chain POSTROUTING { type nat hook postrouting priority srcnat; oifname "uplink" counter masquerade; }; }
+    table inet filter { set friends { type ipv4_addr; elements = { 192.0.2.1 }; }; chain input { type filter hook input priority 0; }; }
+  )"));
+  const std::string before = ruleset();  // with every handle, so that a rule made anew would show
+  start_gateway();
+  const std::string during = ruleset();
+  EXPECT_EQ(during.substr(0, before.size()), before);
+  EXPECT_NE(during.find("table inet vpn_enabler_wg0 {"), std::string::npos);
+  EXPECT_TRUE(host_.remove_rules());
+  EXPECT_EQ(ruleset(), before);
+}
+
+TEST_F(LinuxHostRules, StandOnceAfterACrash) {
+  const auto without_handles = [](std::string text) {
+    for (std::size_t at; (at = text.find(" # handle ")) != text.npos;) text.erase(at, text.find('\n', at) - at);
+    return text;
+  };
+  start_gateway();
+  const std::string first = without_handles(ruleset());
+  ASSERT_NE(first.find("masquerade"), std::string::npos);
+  ASSERT_TRUE(run_nftables("add rule inet vpn_enabler_wg0 forward drop\n"));
+
+  LinuxHost next_life;
+  ASSERT_TRUE(next_life.apply_rules(config_));
+  ASSERT_TRUE(next_life.apply_rules(config_));
+  EXPECT_EQ(without_handles(ruleset()), first);
+  EXPECT_TRUE(next_life.remove_rules());
+  EXPECT_TRUE(next_life.remove_rules()) << "removing them twice is no error";
+  EXPECT_EQ(ruleset(), "");
+}
+
+TEST_F(LinuxHostRules, AreGoneWhenSomebodyElseRemovedThem) {
+  start_gateway();
+  ASSERT_TRUE(run_nftables("flush ruleset\n"));
+  EXPECT_TRUE(host_.remove_rules());
+  EXPECT_EQ(ruleset(), "");
+}
+
+TEST_F(LinuxHostRules, ServeEveryValidInterfaceName) {
+  for (const char* name : {"wg+0", "=.-_+", "fifteen-letters", "0", "lo", "table"}) {
+    config_.interface_name = name;
+    LinuxHost host;
+    const Status status = host.apply_rules(config_);
+    EXPECT_TRUE(status) << name << ": " << status.error().message;
+    EXPECT_TRUE(host.remove_rules()) << name;
+  }
+  EXPECT_EQ(ruleset(), "");
+}
+
+}  // namespace
+}  // namespace vpn::host

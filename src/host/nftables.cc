@@ -1,0 +1,68 @@
+#include "host/nftables.h"
+
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <nftables/libnftables.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "host/netlink.h"
+
+namespace vpn::host {
+namespace {
+
+// libnftables ends the process when it gets no netlink socket, and its words for a missing capability or module are
+// hard to read. So the cheapest request of all, the ruleset's generation, goes first.
+Status probe() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket && socket.error().code == ErrorCode::kUnsupported) return fail(nftables_error(EPROTONOSUPPORT));
+  if (!socket) return fail(socket.error());
+  NetlinkRequest request((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0);
+  request.put_fixed_part<nfgenmsg>().version = NFNETLINK_V0;
+  const NetlinkOutcome outcome = socket->transact(request);
+  if (outcome.ok()) return {};
+  return fail(nftables_error(outcome.error_number));
+}
+
+// libnftables quotes the rule and points at the fault over several lines: keep the words.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+Error nftables_error(int error_number) {
+  switch (error_number) {
+    case EPERM:
+    case EACCES:
+      return {ErrorCode::kPermissionDenied,
+              "may not change nftables: the NET_ADMIN capability is needed, for example `--cap-add NET_ADMIN` with "
+              "docker run, "
+              "securityContext.capabilities.add in Kubernetes; or set NAT=off and do NAT elsewhere"};
+    case EINVAL:  // nfnetlink's answer for a subsystem that is not there
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+    case ENOENT:
+      return {ErrorCode::kUnsupported,
+              "this kernel has no nf_tables: load it on the host with `modprobe nf_tables`; or set NAT=off and do NAT "
+              "elsewhere"};
+    default:
+      return system_error("the kernel's nftables do not answer", error_number);
+  }
+}
+
+Result<std::string> run_nftables(const std::string& commands) {
+  if (Status status = probe(); !status) return fail(status.error());
+  const std::unique_ptr<nft_ctx, decltype(&nft_ctx_free)> context(nft_ctx_new(NFT_CTX_DEFAULT), &nft_ctx_free);
+  if (!context || nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0) {
+    return fail(ErrorCode::kExhausted, "no memory for nftables");
+  }
+  nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE);
+  if (nft_run_cmd_from_buffer(context.get(), commands.c_str()) != 0) {
+    return fail(ErrorCode::kIo, "nftables: " + first_line(nft_ctx_get_error_buffer(context.get())));
+  }
+  return std::string(nft_ctx_get_output_buffer(context.get()));
+}
+
+}  // namespace vpn::host
