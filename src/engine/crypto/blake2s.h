@@ -33,11 +33,11 @@ class Blake2s {
 
  private:
   static constexpr std::size_t kBlockSize = 64;
-  void compress(const std::uint8_t* block, bool last);
+  void compress(bool last);
 
   std::array<std::uint32_t, 8> state_;
   std::array<std::uint8_t, kBlockSize> buffer_{};
-  std::uint64_t total_ = 0;  ///< bytes compressed so far
+  std::uint64_t total_ = 0;  ///< bytes of the blocks compressed so far
   std::size_t buffered_ = 0;
   std::size_t digest_size_;
 };

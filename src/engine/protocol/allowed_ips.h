@@ -25,7 +25,7 @@
 
 namespace vpn::engine::protocol {
 
-class Peer;
+struct Peer;
 
 class AllowedIps {
  public:
@@ -54,6 +54,7 @@ class AllowedIps {
  private:
   using EntryId = std::uint32_t;
   using NodeId = std::uint32_t;
+  using Address = std::array<std::uint8_t, 16>;
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   /// 256 bits.
@@ -64,24 +65,38 @@ class AllowedIps {
     void clear(unsigned bit) { words[bit / 64] &= ~(1ull << (bit % 64)); }
     /// How many bits below `bit` are set.
     std::size_t rank(unsigned bit) const;
+    /// Of prefixes by heap index: the longest that holds the byte; 0 when none does.
+    unsigned longest_prefix_of(unsigned byte) const;
+  };
+
+  /// 256 places, of which only the used ones take memory.
+  template <typename T>
+  struct SparseArray {
+    Bitmap used;
+    std::vector<T> values;  ///< of the used places, in order
+
+    T operator[](unsigned place) const { return values[used.rank(place)]; }
+    T& operator[](unsigned place) { return values[used.rank(place)]; }
+    void insert(unsigned place, T value);
+    void erase(unsigned place);
   };
 
   /// A prefix and its owner, a link in the owner's list.
   struct Entry {
     Peer* peer = nullptr;
-    std::array<std::uint8_t, 16> address{};
+    Address address{};
     EntryId previous = kNone;  ///< of the same peer
     EntryId next = kNone;      ///< of the same peer, or of the free list
     std::uint8_t length = 0;
     IpFamily family = IpFamily::kNone;
   };
 
-  /// What stands behind a byte: another node, or an entry at least that long with nothing beside it.
+  /// What stands behind a byte: another node, or an entry that reaches beyond that byte and has it for itself.
   class Child {
    public:
     static Child entry(EntryId id) { return Child(id); }
     static Child node(NodeId id) { return Child(id | kNodeBit); }
-    bool is_node() const { return value_ & kNodeBit; }
+    bool is_node() const { return (value_ & kNodeBit) != 0; }
     std::uint32_t id() const { return value_ & ~kNodeBit; }
 
    private:
@@ -90,21 +105,36 @@ class AllowedIps {
     std::uint32_t value_;
   };
 
+  /// Holds at least two things, but for the two roots.
   struct Node {
-    Bitmap children;
-    Bitmap prefixes;                      ///< by heap index, 1..255
-    std::array<std::uint8_t, 16> path{};  ///< the bytes before `depth`
-    std::uint8_t depth = 0;               ///< which byte of an address this node looks at
-    std::vector<Child> child_slots;       ///< one for each bit of `children`, in order
-    std::vector<EntryId> prefix_slots;    ///< one for each bit of `prefixes`, in order
+    SparseArray<Child> children;    ///< by byte
+    SparseArray<EntryId> prefixes;  ///< those that end inside this byte, by heap index, 1..255
+    Address path{};                 ///< the bytes before `depth`
+    std::uint8_t depth = 0;         ///< which byte of an address this node looks at
   };
 
-  static const std::array<Bitmap, 256>& ancestors();
+  /// Where a prefix is, or would be.
+  struct Place {
+    NodeId node = kNone;
+    NodeId parent = kNone;
+    EntryId entry = kNone;  ///< kNone: not in the table
+  };
+
+  Place find(IpFamily family, const Address& address, unsigned length) const;
+  void place_entry(EntryId id);
+  void hang(Node& node, EntryId id);
+  void erase(const Place& place);
+  /// The peer's list.
+  void link(EntryId id, Peer* peer);
+  void unlink(EntryId id);
+
+  EntryId new_entry();
+  NodeId new_node(const Address& address, unsigned depth);
 
   std::vector<Node> nodes_;  ///< [0] and [1] are the roots of IPv4 and IPv6
   std::vector<NodeId> free_nodes_;
   std::vector<Entry> entries_;
-  EntryId free_entry_ = kNone;
+  EntryId first_free_entry_ = kNone;
   std::size_t entry_count_ = 0;
   std::unordered_map<const Peer*, EntryId> first_of_;  ///< the head of each peer's list
 };

@@ -19,6 +19,9 @@
 
 namespace vpn::engine::protocol {
 
+/// Proof that its holder receives what is sent to an address and port.
+using Cookie = Secret<crypto::kMacSize>;
+
 /// The receiver's side, one for an interface.
 class CookieChecker {
  public:
@@ -35,7 +38,7 @@ class CookieChecker {
                          Random& random);
 
  private:
-  Secret<crypto::kMacSize> make_cookie(const Endpoint& source, Instant now, Random& random);
+  Cookie make_cookie(const Endpoint& source, Instant now, Random& random);
 
   crypto::Hash mac1_key_{};
   crypto::AeadKey cookie_key_;
@@ -59,7 +62,7 @@ class CookieGenerator {
  private:
   PublicKey peer_;
   crypto::Mac last_mac1_{};
-  Secret<crypto::kMacSize> cookie_;
+  Cookie cookie_;
   Instant cookie_received_at_{};
   bool has_cookie_ = false;
   bool awaits_reply_ = false;

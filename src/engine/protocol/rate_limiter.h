@@ -27,7 +27,8 @@ class RateLimiter {
   /// `random` gives the hash's key and is not kept.
   explicit RateLimiter(Random& random);
 
-  /// Takes a token of the source's bucket; false when there is none. `now` never goes back.
+  /// Takes a token of the bucket of `source`, an address of either family; false when there is none. `now` never goes
+  /// back. Once a second the call also sweeps, about 2 ms when the table is full.
   bool allow(const IpAddress& source, Instant now);
 
   std::size_t size() const { return buckets_.size(); }
@@ -44,6 +45,7 @@ class RateLimiter {
     bool operator==(const Source&) const = default;
   };
   struct SourceHash {
+    explicit SourceHash(Random& random);
     crypto::SipHashKey key;
     std::size_t operator()(const Source& source) const;
   };

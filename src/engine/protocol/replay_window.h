@@ -22,9 +22,10 @@ class ReplayWindow {
   bool accept(std::uint64_t counter);
 
  private:
-  using Words = std::array<std::uint64_t, kBits / kBitsPerWord>;
+  static constexpr std::size_t kWords = kBits / kBitsPerWord;
+  using Words = std::array<std::uint64_t, kWords>;
 
-  std::uint64_t next_ = 0;   ///< the greatest counter accepted, plus one
+  std::uint64_t greatest_ = 0;  ///< of the counters accepted
   std::uint64_t first_ = 0;  ///< the window while it fits into one word: most sessions carry a few keepalives and end
   std::unique_ptr<Words> words_;
 };
