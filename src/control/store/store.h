@@ -1,7 +1,7 @@
 // Where clients are kept. The store is the truth; everything else converges to it.
 //
-// A store is called from one thread at a time (the committer's own), may block, and answers each mutation of a batch by itself.
-// What it answered with success is durable. store_contract_test.h is the contract, run on every implementation.
+// A store is called from one thread at a time (the committer's own), may block, and answers each mutation of a batch by
+// itself. What it answered with success is durable. store_contract_test.h is the contract, run on every implementation.
 #pragma once
 
 #include <memory>
@@ -42,9 +42,13 @@ class Store {
   /// Every client. kCorrupt or kUnsupported for a file that we cannot read rightly: never a silent empty start.
   virtual Result<std::vector<Client>> load() = 0;
 
-  /// Applies each mutation in order, as if alone; one status each. The successful ones are durable, together, when it returns. When the commit
-  /// itself fails, none is applied and every status says so (kUnavailable).
+  /// Applies each mutation in order, as if alone; one status each. The successful ones are durable, together, when it
+  /// returns. When the commit itself fails, none is applied and every status says so (kUnavailable).
   virtual std::vector<Status> commit(std::span<const Mutation> mutations) = 0;
+
+  /// Whether commit() would succeed now: writes durably, changes nothing. Asked after a failure until it succeeds, so
+  /// that health recovers without waiting for somebody's request.
+  virtual Status probe() = 0;
 };
 
 }  // namespace vpn::control

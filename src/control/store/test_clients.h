@@ -1,0 +1,46 @@
+// Clients for tests, each with a number, and a store's answers as text. Pure.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "control/model/client.h"
+#include "control/store/store.h"
+
+namespace vpn::control {
+
+namespace contract {
+
+inline PublicKey key(std::uint8_t number) {
+  PublicKey key;
+  key.bytes.fill(number);
+  return key;
+}
+
+/// A client whose key, address and name differ from those of every other number.
+inline Client client(std::uint8_t number) {
+  return {.public_key = key(number),
+          .preshared_key = std::nullopt,
+          .address = IpAddress::v4(0xc0a80200u + number),
+          .allowed_ips = "0.0.0.0/0,::/0",
+          .name = "client " + std::to_string(number),
+          .enabled = true,
+          .created_at = WallTime(std::chrono::nanoseconds(1'700'000'000'123'456'789))};
+}
+
+inline std::vector<Client> sorted(std::vector<Client> clients) {
+  std::sort(clients.begin(), clients.end(),
+            [](const Client& a, const Client& b) { return a.public_key < b.public_key; });
+  return clients;
+}
+
+/// "ok", or the code and the field at fault.
+inline std::string outcome(const Status& status) {
+  if (status) return "ok";
+  return std::string(to_string(status.error().code)) + " " + status.error().field;
+}
+
+}  // namespace contract
+
+}  // namespace vpn::control
