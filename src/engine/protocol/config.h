@@ -13,33 +13,33 @@
 namespace vpn::engine::protocol {
 
 struct AllowedIpChange {
-  IpPrefix prefix;
+  IpPrefix prefix = {};
   bool remove = false;
 };
 
 /// A change to one peer; what is unset stays as it is.
 struct PeerUpdate {
-  PublicKey public_key;
+  PublicKey public_key = {};
   bool remove = false;
   bool update_only = false;  ///< do nothing when the peer does not exist
-  std::optional<PresharedKey> preshared_key;
-  std::optional<Endpoint> endpoint;
-  std::optional<std::uint16_t> persistent_keepalive_s;  ///< 0: off
+  std::optional<PresharedKey> preshared_key = {};
+  std::optional<Endpoint> endpoint = {};
+  std::optional<std::uint16_t> persistent_keepalive_s = {};  ///< 0: off
   bool replace_allowed_ips = false;
-  std::vector<AllowedIpChange> allowed_ips;
+  std::vector<AllowedIpChange> allowed_ips = {};
 };
 
 /// A change to the interface; what is unset stays as it is.
 struct InterfaceUpdate {
-  std::optional<PrivateKey> private_key;  ///< all zeros: none
-  std::optional<std::uint16_t> listen_port;
-  std::optional<std::uint32_t> fwmark;
+  std::optional<PrivateKey> private_key = {};  ///< all zeros: none
+  std::optional<std::uint16_t> listen_port = {};
+  std::optional<std::uint32_t> fwmark = {};
   bool replace_peers = false;
-  std::vector<PeerUpdate> peers;
+  std::vector<PeerUpdate> peers = {};
 };
 
 struct PeerSnapshot {
-  PublicKey public_key;
+  PublicKey public_key = {};
   PresharedKey preshared_key;
   Endpoint endpoint;
   std::uint16_t persistent_keepalive_s = 0;
@@ -51,7 +51,7 @@ struct PeerSnapshot {
 
 struct InterfaceSnapshot {
   PrivateKey private_key;
-  PublicKey public_key;  ///< zero without a private key
+  PublicKey public_key = {};  ///< zero without a private key
   std::uint16_t listen_port = 0;
   std::uint32_t fwmark = 0;
   std::vector<PeerSnapshot> peers;
@@ -59,7 +59,7 @@ struct InterfaceSnapshot {
 
 /// An address learned from an authenticated packet.
 struct LearnedEndpoint {
-  PublicKey public_key;
+  PublicKey public_key = {};
   Endpoint endpoint;
   WallTime last_handshake{};
 };

@@ -1,0 +1,249 @@
+#include "engine/protocol/interface.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/crypto/x25519.h"
+
+namespace vpn::engine::protocol {
+
+Interface::Interface(Random& random, Moment now) : random_(random), started_(now.boot), rate_limiter_(random) {}
+
+Interface::~Interface() = default;
+
+Status Interface::configure(const InterfaceUpdate& update, Moment now, Actions& actions) {
+  const std::lock_guard slow(slow_mutex_);
+  if (Status fits = check_limits(update); !fits) return fits;
+  if (update.private_key) set_private_key(*update.private_key, now);
+  if (update.replace_peers) {
+    while (!peers_.empty()) remove_peer(peers_.begin());
+  }
+  for (const PeerUpdate& peer : update.peers) configure_peer(peer, now, actions);
+  return {};
+}
+
+Status Interface::check_limits(const InterfaceUpdate& update) const {
+  std::size_t peers = update.replace_peers ? 0 : peers_.size();
+  std::size_t allowed_ips = 0;
+  {
+    const std::shared_lock table(table_mutex_);
+    allowed_ips = update.replace_peers ? 0 : allowed_ips_.size();
+  }
+  // A key that stands twice in one update is counted twice: too careful by at most that, and only at the limit.
+  for (const PeerUpdate& peer : update.peers) {
+    if (!peer.remove && (update.replace_peers || !peers_.contains(peer.public_key))) ++peers;
+    allowed_ips += peer.allowed_ips.size();
+  }
+  if (peers > kMaxPeers) {
+    return fail(ErrorCode::kExhausted, "an interface holds at most " + std::to_string(kMaxPeers) + " peers", "public_key");
+  }
+  if (allowed_ips > AllowedIps::kMaxEntries) {
+    return fail(ErrorCode::kExhausted,
+                "an interface holds at most " + std::to_string(AllowedIps::kMaxEntries) + " allowed IPs", "allowed_ip");
+  }
+  return {};
+}
+
+void Interface::set_private_key(const PrivateKey& key, Moment now) {
+  if (identity_ ? identity_->private_key == key : key.is_zero()) return;
+  if (key.is_zero()) {
+    identity_.reset();
+  } else {
+    const PublicKey own = crypto::derive_public_key(key);
+    if (const auto ourselves = peers_.find(own); ourselves != peers_.end()) remove_peer(ourselves);
+    identity_ = StaticIdentity{key, own};
+    session_index_.emplace(key);
+    cookie_checker_.set_public_key(own);
+  }
+  // Sessions made under the old key may receive until they end, and send no more (kernel netlink.c, noise.c).
+  peers_by_tag_.clear();
+  for (const auto& [public_key, peer] : peers_) {
+    peer->handshake.forget_identity();
+    release_handshake_index(*peer);
+    if (identity_ && revival_open(now)) peers_by_tag_.emplace(session_index_->tag(public_key), peer.get());
+    const std::lock_guard lock(peer->mutex);
+    peer->keypairs.expire_sending();
+    peer->last_sent_handshake = Instant::min();
+  }
+}
+
+void Interface::configure_peer(const PeerUpdate& update, Moment now, Actions& actions) {
+  const auto position = peers_.find(update.public_key);
+  const bool exists = position != peers_.end();
+  if (update.remove) {
+    if (exists) remove_peer(position);
+    return;
+  }
+  const bool ourselves = identity_ && identity_->public_key == update.public_key;
+  if ((!exists && update.update_only) || ourselves) return;
+
+  Peer& peer = exists ? *position->second : add_peer(update.public_key, now);
+  if (update.preshared_key) peer.handshake.set_preshared_key(*update.preshared_key);
+  change_allowed_ips(peer, update);
+  bool keepalive_begins = false;
+  {
+    const std::lock_guard lock(peer.mutex);
+    if (update.endpoint) peer.path = Path{*update.endpoint, {}, 0};
+    if (update.persistent_keepalive_s) {
+      keepalive_begins = peer.timers.set_persistent_keepalive(*update.persistent_keepalive_s);
+    }
+    // An endpoint given to a peer with a keepalive is as good as a keepalive given to a peer with an endpoint.
+    keepalive_begins = keepalive_begins || (update.endpoint && peer.timers.persistent_keepalive_s() != 0);
+  }
+  if (!up_) return;
+  if (keepalive_begins) {
+    send_keepalive(peer, now, slow_aead_, actions);
+  } else {
+    send_staged(peer, now, slow_aead_, actions);
+  }
+}
+
+Peer& Interface::add_peer(const PublicKey& key, Moment now) {
+  auto peer = std::make_shared<Peer>(key, staged_bytes_);
+  peer->index_counter = random_.next_u32();
+  if (identity_ && revival_open(now)) peers_by_tag_.emplace(session_index_->tag(key), peer.get());
+  return *peers_.emplace(key, std::move(peer)).first->second;
+}
+
+void Interface::change_allowed_ips(Peer& peer, const PeerUpdate& update) {
+  if (!update.replace_allowed_ips && update.allowed_ips.empty()) return;
+  const std::unique_lock table(table_mutex_);
+  if (update.replace_allowed_ips) allowed_ips_.remove_all(&peer);
+  for (const AllowedIpChange& change : update.allowed_ips) {
+    if (change.remove) {
+      allowed_ips_.remove(change.prefix, &peer);
+    } else {
+      allowed_ips_.insert(change.prefix, &peer);
+    }
+  }
+}
+
+void Interface::remove_peer(PeerMap::iterator position) {
+  const std::shared_ptr<Peer> peer = position->second;
+  peers_.erase(position);
+  if (!peers_by_tag_.empty()) {
+    const auto [first, last] = peers_by_tag_.equal_range(session_index_->tag(peer->public_key));
+    const auto tagged = std::find_if(first, last, [&](const auto& entry) { return entry.second == peer.get(); });
+    if (tagged != last) peers_by_tag_.erase(tagged);
+  }
+  {
+    const std::unique_lock table(table_mutex_);
+    allowed_ips_.remove_all(peer.get());
+  }
+  zero_keys(*peer);
+  {
+    const std::lock_guard lock(peer->mutex);
+    peer->staged.clear();
+    peer->timers.stop();
+  }
+  deadlines_.remove(*peer);
+}
+
+void Interface::set_up(bool up, Moment now, Actions& actions) {
+  const std::lock_guard slow(slow_mutex_);
+  if (up_.exchange(up) == up) return;
+  for (const auto& [public_key, peer] : peers_) {
+    if (up) {
+      if (peer->timers.persistent_keepalive_s() != 0) send_keepalive(*peer, now, slow_aead_, actions);
+      continue;
+    }
+    zero_keys(*peer);
+    const std::lock_guard lock(peer->mutex);
+    peer->staged.clear();
+    peer->timers.stop();
+    peer->last_sent_handshake = Instant::min();
+  }
+}
+
+InterfaceSnapshot Interface::snapshot() const {
+  const std::lock_guard slow(slow_mutex_);
+  InterfaceSnapshot snapshot;
+  if (identity_) {
+    snapshot.private_key = identity_->private_key;
+    snapshot.public_key = identity_->public_key;
+  }
+  snapshot.peers.reserve(peers_.size());
+  for (const auto& [public_key, peer] : peers_) {
+    PeerSnapshot& shown = snapshot.peers.emplace_back();
+    shown.public_key = public_key;
+    shown.preshared_key = peer->handshake.preshared_key();
+    const std::lock_guard lock(peer->mutex);
+    shown.endpoint = peer->path.remote;
+    shown.persistent_keepalive_s = peer->timers.persistent_keepalive_s();
+    shown.last_handshake = peer->last_handshake;
+    shown.rx_bytes = peer->rx_bytes;
+    shown.tx_bytes = peer->tx_bytes;
+  }
+  const std::shared_lock table(table_mutex_);
+  for (PeerSnapshot& shown : snapshot.peers) {
+    shown.allowed_ips = allowed_ips_.entries(peers_.find(shown.public_key)->second.get());
+  }
+  return snapshot;
+}
+
+std::vector<LearnedEndpoint> Interface::take_learned_endpoints() {
+  std::vector<std::shared_ptr<Peer>> peers;
+  {
+    const std::lock_guard lock(learned_mutex_);
+    peers.swap(learned_);
+    has_learned_.store(false, std::memory_order_relaxed);
+  }
+  std::vector<LearnedEndpoint> learned;
+  learned.reserve(peers.size());
+  for (const auto& peer : peers) {
+    const std::lock_guard lock(peer->mutex);
+    peer->learned_pending = false;
+    learned.push_back({peer->public_key, peer->path.remote, peer->last_handshake});
+  }
+  return learned;
+}
+
+std::size_t Interface::session_count() const {
+  const std::shared_lock table(table_mutex_);
+  return sessions_.size();
+}
+
+std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> Interface::quiet_drops() const {
+  std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> drops{};
+  for (std::size_t i = 0; i < drops.size(); ++i) drops[i] = quiet_drops_[i].load(std::memory_order_relaxed);
+  return drops;
+}
+
+std::shared_ptr<Peer> Interface::peer_of_session(std::uint32_t index) const {
+  const std::shared_lock table(table_mutex_);
+  const auto position = sessions_.find(index);
+  return position == sessions_.end() ? nullptr : position->second;
+}
+
+void Interface::release_indices(const Peer& peer, std::span<const std::uint32_t> indices) {
+  if (indices.empty()) return;
+  const std::unique_lock table(table_mutex_);
+  for (const std::uint32_t index : indices) {
+    const auto position = sessions_.find(index);
+    if (position != sessions_.end() && position->second.get() == &peer) sessions_.erase(position);
+  }
+}
+
+void Interface::learn_path(Peer& peer, const Path& path) {
+  if (peer.path == path) return;
+  const bool roamed = peer.path.remote != path.remote;
+  peer.path = path;
+  if (roamed) note_learned(peer);
+}
+
+void Interface::handshake_complete(Peer& peer, Moment now) {
+  peer.timers.handshake_complete();
+  peer.handshake_attempts = 0;
+  peer.sent_lastminute_handshake = false;
+  peer.last_handshake = now.wall;
+  note_learned(peer);
+}
+
+void Interface::note_learned(Peer& peer) {
+  if (std::exchange(peer.learned_pending, true)) return;
+  const std::lock_guard lock(learned_mutex_);
+  learned_.push_back(peer.shared_from_this());
+  has_learned_.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace vpn::engine::protocol
