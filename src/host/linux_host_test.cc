@@ -64,8 +64,8 @@ std::string ruleset() {
 class LinuxHostRules : public ::testing::Test {
  protected:
   LinuxHostRules() {
-    lay_cable(gateway_, "wg0", client_, "tunnel");
     lay_cable(gateway_, "uplink", site_, "eth0");
+    lay_cable(gateway_, "wg0", client_, "tunnel");
     TestNamespace::ip("address add 10.0.0.1/24 dev uplink");
     TestNamespace::ip("link set uplink up");
     {
