@@ -31,7 +31,8 @@ import sys
 import threading
 import time
 
-from lab import (BUILD_DIR, LAB_DIR, Failure, Gateway, Node, Ping, alive, check, equal, link, run, wait_until)
+from lab import (BUILD_DIR, LAB_DIR, Failure, Gateway, Node, Ping, alive, check, equal, link, random_key, run,
+                 wait_until)
 
 SITE, SITE_SEEN_GATEWAY = "10.77.0.10", "10.77.0.1"
 GATEWAY, GATEWAY_V6, GATEWAY_VPN = "203.0.113.2", "2001:db8:a::2", "192.168.2.1"
@@ -113,10 +114,6 @@ def wg_quick_up(node, interface, text, program):
     node.run(["wg-quick", "up", file], env={"WG_QUICK_USERSPACE_IMPLEMENTATION": program})
     if not os.path.exists(f"/proc/{node.pid}/root/run/wireguard/{interface}.sock"):
         raise Failure(f"wg-quick did not use {program}: this kernel has WireGuard itself, and the test wants a userspace peer")
-
-
-def random_key():
-    return base64.b64encode(random.randbytes(32)).decode()
 
 
 def call(gateway, method, path, expected, body=None):
