@@ -1,0 +1,251 @@
+#include "engine/io/linux_tun.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/check.h"
+#include "engine/io/segment.h"
+
+namespace vpn::engine::io {
+namespace {
+
+// Linux 6.2 (include/uapi/linux/if_tun.h); newer than the headers this is built with.
+constexpr unsigned kTunUso4 = 0x20;
+constexpr unsigned kTunUso6 = 0x40;
+
+// struct virtio_net_hdr of include/uapi/linux/virtio_net.h, which itself is no C++ (a member is called `class`). In the
+// machine's byte order, as TUN devices have it unless told otherwise.
+struct VirtioHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t header_bytes = 0;
+  std::uint16_t segment_bytes = 0;
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_offset = 0;
+};
+static_assert(sizeof(VirtioHeader) == 10);
+
+constexpr std::uint8_t kNeedsChecksum = 1;
+constexpr std::uint8_t kDataValid = 2;
+constexpr std::uint8_t kGsoTcpV4 = 1;
+constexpr std::uint8_t kGsoTcpV6 = 4;
+constexpr std::uint8_t kGsoUdpL4 = 5;
+constexpr std::uint8_t kGsoEcn = 0x80;
+
+ifreq request_for(const std::string& name) {
+  ifreq request{};
+  std::copy_n(name.begin(), std::min<std::size_t>(name.size(), IFNAMSIZ - 1), std::begin(request.ifr_name));
+  return request;
+}
+
+// An interface's settings are read and changed through any socket of its network namespace.
+UniqueFd control_socket() {
+  return UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+Offload from_virtio(const VirtioHeader& header) {
+  Offload offload;
+  switch (header.gso_type & ~kGsoEcn) {
+    case kGsoTcpV4:
+      offload.segmentation = Segmentation::kTcpV4;
+      break;
+    case kGsoTcpV6:
+      offload.segmentation = Segmentation::kTcpV6;
+      break;
+    case kGsoUdpL4:
+      offload.segmentation = Segmentation::kUdp;
+      break;
+    default:
+      break;
+  }
+  offload.checksum_partial = (header.flags & kNeedsChecksum) != 0;
+  offload.header_bytes = header.header_bytes;
+  offload.segment_bytes = header.segment_bytes;
+  offload.checksum_start = header.checksum_start;
+  offload.checksum_offset = header.checksum_offset;
+  return offload;
+}
+
+std::uint8_t gso_type(Segmentation segmentation) {
+  switch (segmentation) {
+    case Segmentation::kNone:
+      return 0;
+    case Segmentation::kTcpV4:
+      return kGsoTcpV4;
+    case Segmentation::kTcpV6:
+      return kGsoTcpV6;
+    case Segmentation::kUdp:
+      return kGsoUdpL4;
+  }
+  return 0;
+}
+
+// What does not apply stays zero: kernels have refused headers with more in them.
+VirtioHeader to_virtio(const Offload& offload) {
+  VirtioHeader header;
+  if (offload.checksum_valid) header.flags |= kDataValid;
+  if (offload.checksum_partial) {
+    header.flags |= kNeedsChecksum;
+    header.checksum_start = offload.checksum_start;
+    header.checksum_offset = offload.checksum_offset;
+  }
+  if (offload.segmentation != Segmentation::kNone) {
+    header.gso_type = gso_type(offload.segmentation);
+    header.segment_bytes = offload.segment_bytes;
+    header.header_bytes = offload.header_bytes;
+  }
+  return header;
+}
+
+Error tun_error(std::string_view what, int error_number) {
+  Error error = system_error(what, error_number);
+  if (error_number == EBUSY) {
+    error = {ErrorCode::kAlreadyExists, "an interface of this name exists already", "interface_name"};
+  } else if (error_number == ENOENT || error_number == ENODEV || error_number == ENXIO) {
+    error.code = ErrorCode::kUnavailable;
+  }
+  return error;
+}
+
+}  // namespace
+
+bool is_interface_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_=+.-").find(c) != std::string_view::npos;
+  };
+  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header)
+    : fd_(std::move(fd)), name_(std::move(name)), has_header_(has_header) {
+  probe_offloads();
+}
+
+Result<std::unique_ptr<LinuxTun>> LinuxTun::open(const std::string& name, int mtu_bytes) {
+  if (!is_interface_name(name)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "an interface name is 1 to 15 characters of letters, digits and _=+.-, such as wg0", "interface_name");
+  }
+  UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return fail(tun_error("cannot open /dev/net/tun", errno));
+  ifreq request = request_for(name);
+  const unsigned flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
+  request.ifr_flags = static_cast<short>(flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return fail(tun_error("cannot create the interface " + name, errno));
+
+  request = request_for(name);
+  request.ifr_mtu = mtu_bytes;
+  const UniqueFd control = control_socket();
+  if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) {
+    return fail(system_error("cannot set the MTU of " + name + " to " + std::to_string(mtu_bytes), errno));
+  }
+  return std::unique_ptr<LinuxTun>(new LinuxTun(std::move(fd), name, true));
+}
+
+Result<std::unique_ptr<LinuxTun>> LinuxTun::adopt(UniqueFd fd) {
+  ifreq request{};
+  if (::ioctl(fd.get(), TUNGETIFF, &request) != 0 || (request.ifr_flags & IFF_TUN) == 0) {
+    return fail(ErrorCode::kInvalidArgument, "the file descriptor handed over is no TUN device");
+  }
+  if ((request.ifr_flags & IFF_NO_PI) == 0) {
+    return fail(ErrorCode::kInvalidArgument, "the TUN device handed over was made without IFF_NO_PI");
+  }
+  ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  const bool has_header = (request.ifr_flags & IFF_VNET_HDR) != 0;
+  return std::unique_ptr<LinuxTun>(new LinuxTun(std::move(fd), std::begin(request.ifr_name), has_header));
+}
+
+void LinuxTun::probe_offloads() {
+  if (!has_header_) return;
+  int header_bytes = sizeof(VirtioHeader);
+  ::ioctl(fd_.get(), TUNSETVNETHDRSZ, &header_bytes);  // the default, except on a device that is handed over
+  const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (::ioctl(fd_.get(), TUNSETOFFLOAD, tcp | kTunUso4 | kTunUso6) == 0) {
+    tcp_ = udp_ = true;
+  } else if (::ioctl(fd_.get(), TUNSETOFFLOAD, tcp) == 0) {
+    tcp_ = true;
+  }
+}
+
+int LinuxTun::mtu_bytes() const {
+  ifreq request = request_for(name_);
+  const UniqueFd control = control_socket();
+  return ::ioctl(control.get(), SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : 0;
+}
+
+bool LinuxTun::read(TunReadBatch& batch) {
+  for (MutableBytes room = batch.room(); !room.empty(); room = batch.room()) {
+    VirtioHeader header;
+    const std::size_t header_bytes = has_header_ ? sizeof header : 0;
+    const std::array<iovec, 2> pieces{{{&header, header_bytes}, {room.data(), room.size()}}};
+    const ssize_t size = ::readv(fd_.get(), pieces.data(), pieces.size());
+    if (size < 0) return errno != EBADFD;  // EAGAIN, or one packet's failure that poll will bring back
+    if (static_cast<std::size_t>(size) <= header_bytes) continue;
+    batch.add(static_cast<std::size_t>(size) - header_bytes, from_virtio(header));
+  }
+  return true;
+}
+
+TunWriteReport LinuxTun::write(std::span<const TunWrite> packets) {
+  TunWriteReport report;
+  for (const TunWrite& packet : packets) {
+    const bool super_packet = packet.offload.segmentation != Segmentation::kNone;
+    const int error = super_packet && refuse_super_packets_ ? EINVAL : write_one(packet);
+    if (error == 0) {
+      ++report.written;
+      report.super_packets += super_packet;
+    } else if (super_packet && error == EINVAL) {
+      // Linux 6.6.44 and others refused well-formed ones: no more of this kind, and this one in pieces.
+      (packet.offload.segmentation == Segmentation::kUdp ? udp_ : tcp_) = false;
+      ++report.resegmented;
+      write_segments(packet) ? ++report.written : ++report.dropped;
+    } else {
+      ++report.dropped;  // EIO: the link is down; EAGAIN and ENOMEM: the kernel is short of memory
+    }
+  }
+  return report;
+}
+
+// 0 or the errno.
+int LinuxTun::write_one(const TunWrite& packet) const {
+  VirtioHeader header = to_virtio(packet.offload);
+  std::array<iovec, 1 + kMaxPieces> pieces;
+  std::size_t count = 0;
+  CHECK(packet.pieces.size() <= kMaxPieces);
+  if (has_header_) pieces[count++] = {&header, sizeof header};
+  for (const iovec& piece : packet.pieces) pieces[count++] = piece;
+  return ::writev(fd_.get(), pieces.data(), static_cast<int>(count)) < 0 ? errno : 0;
+}
+
+// Allocates: once a kind is refused no more of it comes.
+bool LinuxTun::write_segments(const TunWrite& packet) const {
+  std::vector<std::uint8_t> whole(packet.size);
+  std::vector<std::uint8_t> segment(packet.size);
+  std::uint8_t* to = whole.data();
+  for (const iovec& piece : packet.pieces) {
+    std::memcpy(to, piece.iov_base, piece.iov_len);
+    to += piece.iov_len;
+  }
+  auto segmenter = Segmenter::open(whole, packet.offload);
+  if (!segmenter) return false;
+  bool all = true;
+  for (std::size_t size = segmenter->next_size(); size > 0; size = segmenter->next_size()) {
+    segmenter->write_next(segment.data());
+    const iovec piece{segment.data(), size};
+    all = write_one({{.checksum_valid = true}, {&piece, 1}, size}) == 0 && all;
+  }
+  return all;
+}
+
+}  // namespace vpn::engine::io

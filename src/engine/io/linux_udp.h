@@ -1,0 +1,39 @@
+// Linux UDP sockets: recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT (udp(7)), sticky source addresses (ip(7):
+// IP_PKTINFO).
+//
+// Safe from any thread. Owned by the device while the link is up.
+#pragma once
+
+#include <atomic>
+
+#include "base/unique_fd.h"
+#include "engine/io/udp.h"
+
+namespace vpn::engine::io {
+
+class LinuxUdp final : public Udp {
+ public:
+  /// As UdpOpener says. Without IPv6 in the kernel, IPv4 alone.
+  static Result<std::shared_ptr<Udp>> open(std::uint16_t port, std::uint32_t fwmark);
+
+  std::uint16_t port() const override { return port_; }
+  int fd(IpFamily family) const override { return family == IpFamily::kV6 ? v6_.get() : v4_.get(); }
+  Status set_fwmark(std::uint32_t fwmark) override;
+  void receive(IpFamily family, UdpReadBatch& batch) override;
+  UdpSendReport send(std::span<const OutgoingDatagram> datagrams) override;
+
+  bool segments() const { return segments_.load(std::memory_order_relaxed); }
+
+ private:
+  LinuxUdp(UniqueFd v4, UniqueFd v6, std::uint16_t port);
+
+  void send_slowly(std::span<const OutgoingDatagram> datagrams, int error, UdpSendReport& report);
+  int send_one_message(std::span<const OutgoingDatagram> datagrams, bool with_source) const;
+
+  UniqueFd v4_;
+  UniqueFd v6_;
+  std::uint16_t port_;
+  std::atomic<bool> segments_ = true;  ///< UDP_SEGMENT works here
+};
+
+}  // namespace vpn::engine::io
