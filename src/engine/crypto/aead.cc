@@ -8,9 +8,7 @@ namespace vpn::engine::crypto {
 namespace {
 
 std::unique_ptr<AeadEngine> make_engine() {
-#ifdef VPN_HAVE_IPSEC_MB
   if (auto engine = make_ipsec_mb_engine()) return engine;
-#endif
   return make_openssl_engine();
 }
 

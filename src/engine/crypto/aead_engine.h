@@ -18,7 +18,7 @@ class AeadEngine {
   virtual void open(std::span<OpenJob> jobs) = 0;
 };
 
-/// libipsec-mb. Null on a processor that it cannot use; only x86-64 builds have it.
+/// libipsec-mb. Null on a processor that it cannot use, and in builds without it (all but x86-64).
 std::unique_ptr<AeadEngine> make_ipsec_mb_engine();
 
 /// OpenSSL, on any processor; about twice the time of libipsec-mb.

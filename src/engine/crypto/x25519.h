@@ -1,6 +1,7 @@
 // Curve25519 Diffie-Hellman (RFC 7748 section 5) and the keys made with it.
 //
-// Safe from any thread. Besides the engine, the control of clients and the command line use this header to make and check keys.
+// Safe from any thread. Besides the engine, the control of clients and the command line use this header to make and
+// check keys.
 #pragma once
 
 #include "base/key.h"
