@@ -1,5 +1,7 @@
 #include "host/linux_host.h"
 
+#include <utility>
+
 #include "host/detect_address.h"
 #include "host/forwarding.h"
 #include "host/link.h"
@@ -19,7 +21,14 @@ Status LinuxHost::enable_forwarding() {
 Status LinuxHost::apply_rules(const RulesConfig& config) {
   const auto text = apply_text(config);
   if (!text) return fail(text.error());
-  if (const auto output = run_nftables(*text); !output) return fail(output.error());
+  if (const auto output = run_nftables(*text); !output) {
+    Error error = output.error();
+    if (error.code == ErrorCode::kIo) {
+      error.message +=
+          "; the rules need the kernel's nft_chain_nat, nft_masq and nft_rt, which `modprobe` loads on the host";
+    }
+    return fail(std::move(error));
+  }
   ruled_interface_ = config.interface_name;
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <string_view>
 
 #include "host/netlink.h"
 
@@ -25,9 +26,11 @@ Status probe() {
   return fail(nftables_error(outcome.error_number));
 }
 
-// libnftables quotes the rule and points at the fault over several lines: keep the words.
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
+// The first line says what is wrong. The lines behind it quote the commands, but the wrong one when there are several.
+std::string reason(const std::string& text) {
+  constexpr std::string_view kPrefix = "Error: ";
+  const std::string line = text.substr(0, text.find('\n'));
+  return line.starts_with(kPrefix) ? line.substr(kPrefix.size()) : line;
 }
 
 }  // namespace
@@ -60,7 +63,7 @@ Result<std::string> run_nftables(const std::string& commands) {
   }
   nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE);
   if (nft_run_cmd_from_buffer(context.get(), commands.c_str()) != 0) {
-    return fail(ErrorCode::kIo, "nftables: " + first_line(nft_ctx_get_error_buffer(context.get())));
+    return fail(ErrorCode::kIo, "nftables: " + reason(nft_ctx_get_error_buffer(context.get())));
   }
   return std::string(nft_ctx_get_output_buffer(context.get()));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "host/test_namespace.h"
 
 namespace vpn::host {
@@ -30,7 +32,7 @@ TEST_F(Nftables, ApplyAllOrNothingAndPrintNothing) {
 
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kIo);
-  EXPECT_NE(refused.error().message.find("No such file or directory"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(refused.error().message, "nftables: Could not process rule: No such file or directory");
   ASSERT_FALSE(unreadable);
   EXPECT_NE(unreadable.error().message.find("syntax error"), std::string::npos) << unreadable.error().message;
   EXPECT_EQ(*listing, "");
