@@ -1,0 +1,109 @@
+// /client: create, delete, enable, disable.
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <memory>
+
+#include "control/api/request_body.h"
+#include "control/api/resources.h"
+
+namespace vpn::control {
+namespace {
+
+// Calls `start` with a callback and suspends until that is called. The coroutine goes on by a post, because the service
+// may call back before `start` returns, when there is nothing suspended yet.
+template <typename T, typename Start>
+Awaitable<Result<T>> call_service(Executor executor, Start start) {
+  using boost::asio::use_awaitable_t;
+  return boost::asio::async_initiate<const use_awaitable_t<Executor>, void(Result<T>)>(
+      [executor, start = std::move(start)](auto handler) mutable {
+        // std::function wants to be copied, the handler (it owns the coroutine) does not.
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        start([executor, shared = std::move(shared)](Result<T> result) {
+          boost::asio::post(executor, [shared, result = std::move(result)]() mutable { (*shared)(std::move(result)); });
+        });
+      },
+      use_awaitable_t<Executor>());
+}
+
+// A body of no declared type is read as JSON, so that an empty one is told what is missing.
+Result<RequestBody> parse_body(const Request& request, std::initializer_list<BodyField> allowed) {
+  if (request.body.empty()) return RequestBody();
+  const MediaType type = parse_media_type(request.content_type).value_or(MediaType::kJson);
+  return RequestBody::parse(type, request.body, allowed);
+}
+
+Result<NewClient> parse_new_client(const Request& request) {
+  auto body = parse_body(request, {BodyField::kPublicKey, BodyField::kPresharedKey, BodyField::kName});
+  if (!body) return fail(body.error());
+  auto public_key = body->public_key();
+  if (!public_key) return fail(public_key.error());
+  auto preshared_key = body->preshared_key();
+  if (!preshared_key) return fail(preshared_key.error());
+  return NewClient{*public_key, std::move(*preshared_key), body->name().value_or("")};
+}
+
+Result<PublicKey> parse_public_key(const Request& request) {
+  auto body = parse_body(request, {BodyField::kPublicKey});
+  if (!body) return fail(body.error());
+  return body->public_key();
+}
+
+Response describe_created(const Client& client, const ServerInfo& info) {
+  Response response;
+  std::string& body = response.body;
+  body.reserve(320);
+  body.append(R"({"serverPublicKey":")").append(to_string(info.public_key));
+  body += R"(","serverIP":)";
+  append_json_string(body, info.network.server_ip);
+  body.append(R"(,"serverPort":)").append(std::to_string(info.network.server_port));
+  body.append(R"(,"clientIP":")").append(to_string(client.address));
+  body += R"(/32","allowedIPs":)";
+  append_json_string(body, client.allowed_ips);
+  body += R"(,"message":"Peer added successfully"})";
+  return response;
+}
+
+Awaitable<Response> set_enabled(const Request& request, ApiContext& context, bool enabled) {
+  const auto key = parse_public_key(request);
+  if (!key) co_return error_response(key.error());
+  const Status done = co_await call_service<void>(context.executor, [&clients = context.backend.clients, key = *key,
+                                                                     enabled](ClientService::StatusCallback callback) {
+    clients.set_enabled(key, enabled, std::move(callback));
+  });
+  if (!done) co_return error_response(done.error());
+  co_return Response{.status = HttpStatus::no_content};
+}
+
+}  // namespace
+
+Awaitable<Response> create_client(const Request& request, ApiContext& context) {
+  auto wanted = parse_new_client(request);
+  if (!wanted) co_return error_response(wanted.error());
+  const Result<Client> created = co_await call_service<Client>(
+      context.executor,
+      [&clients = context.backend.clients, wanted = std::move(*wanted)](
+          ClientService::ClientCallback callback) mutable { clients.create(std::move(wanted), std::move(callback)); });
+  if (!created) co_return error_response(created.error());
+  co_return describe_created(*created, context.info);
+}
+
+Awaitable<Response> delete_client(const Request& request, ApiContext& context) {
+  const auto key = parse_public_key(request);
+  if (!key) co_return error_response(key.error());
+  const Status done = co_await call_service<void>(
+      context.executor, [&clients = context.backend.clients, key = *key](ClientService::StatusCallback callback) {
+        clients.remove(key, std::move(callback));
+      });
+  if (!done) co_return error_response(done.error());
+  co_return Response{};
+}
+
+Awaitable<Response> enable_client(const Request& request, ApiContext& context) {
+  return set_enabled(request, context, true);
+}
+
+Awaitable<Response> disable_client(const Request& request, ApiContext& context) {
+  return set_enabled(request, context, false);
+}
+
+}  // namespace vpn::control

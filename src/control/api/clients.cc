@@ -1,0 +1,125 @@
+// /clients: the list, in order of address; or the one client of ?name= or ?publicKey=.
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+
+#include "control/api/request_body.h"
+#include "control/api/resources.h"
+
+namespace vpn::control {
+namespace {
+
+constexpr std::size_t kPieceBytes = std::size_t{32} << 10;
+
+void append_member(std::string& out, std::string_view name, std::uint64_t number) {
+  out.append(",\"").append(name).append("\":").append(std::to_string(number));
+}
+
+std::int64_t unix_seconds(WallTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+// `peer` is null for a client that is not in the tunnel.
+void append_client(std::string& out, const Client& client, const tunnel::PeerStatus* peer) {
+  out += R"({"name":)";
+  append_json_string(out, client.name);
+  out.append(R"(,"publicKey":")").append(to_string(client.public_key));
+  out.append(R"(","clientIP":")").append(to_string(client.address));
+  out.append(R"(/32","enabled":)").append(client.enabled ? "true" : "false");
+  out += R"(,"allowedIPs":)";
+  append_json_string(out, client.allowed_ips);
+  append_member(out, "createdAt", static_cast<std::uint64_t>(unix_seconds(client.created_at)));
+  const bool has_endpoint = peer != nullptr && peer->endpoint;
+  const bool has_handshake = peer != nullptr && peer->last_handshake != WallTime{};
+  out += R"(,"endpoint":)";
+  out += has_endpoint ? '"' + to_string(peer->endpoint) + '"' : "null";
+  out += R"(,"lastHandshake":)";
+  out += has_handshake ? std::to_string(unix_seconds(peer->last_handshake)) : "null";
+  append_member(out, "rxBytes", peer != nullptr ? peer->rx_bytes : 0);
+  append_member(out, "txBytes", peer != nullptr ? peer->tx_bytes : 0);
+  out += '}';
+}
+
+// The state of an answer that is sent piece by piece. Between two pieces clients come and go, so it keeps their keys,
+// not their addresses in memory; one that is gone when its turn comes is left out.
+class ClientListing {
+ public:
+  ClientListing(const ClientService& clients, std::vector<PublicKey> keys, std::vector<tunnel::PeerStatus> peers)
+      : clients_(clients), keys_(std::move(keys)), peers_(std::move(peers)) {
+    peer_of_.reserve(peers_.size());
+    for (const tunnel::PeerStatus& peer : peers_) peer_of_.emplace(peer.peer.public_key, &peer);
+  }
+  ClientListing(const ClientListing&) = delete;
+  ClientListing& operator=(const ClientListing&) = delete;
+
+  // Appends the next piece of the array; false after the last.
+  bool append_next(std::string& out) {
+    const std::size_t start = out.size();
+    for (; next_ < keys_.size() && out.size() - start < kPieceBytes; ++next_) {
+      const Client* client = clients_.find(keys_[next_]);
+      if (client == nullptr) continue;
+      out += std::exchange(separator_, ',');
+      const auto peer = peer_of_.find(keys_[next_]);
+      append_client(out, *client, peer == peer_of_.end() ? nullptr : peer->second);
+    }
+    if (next_ < keys_.size()) return true;
+    if (separator_ == '[') out += '[';
+    out += ']';
+    return false;
+  }
+
+ private:
+  const ClientService& clients_;
+  const std::vector<PublicKey> keys_;
+  const std::vector<tunnel::PeerStatus> peers_;
+  std::unordered_map<PublicKey, const tunnel::PeerStatus*> peer_of_;
+  std::size_t next_ = 0;
+  char separator_ = '[';
+};
+
+Result<std::vector<PublicKey>> chosen_keys(std::string_view query, const ClientService& clients) {
+  const auto filter = RequestBody::parse(MediaType::kForm, query, {BodyField::kName, BodyField::kPublicKey});
+  if (!filter) return fail(filter.error());
+  std::vector<PublicKey> keys;
+  if (filter->has(BodyField::kPublicKey)) {
+    const auto key = filter->public_key();
+    if (!key) return fail(key.error());
+    const Client* client = clients.find(*key);
+    if (client != nullptr && filter->name().value_or(client->name) == client->name) keys.push_back(*key);
+  } else if (filter->name()) {
+    const Client* client = clients.find_by_name(*filter->name());
+    if (client != nullptr) keys.push_back(client->public_key);
+  } else {
+    const std::vector<const Client*> all = clients.list();
+    keys.reserve(all.size());
+    for (const Client* client : all) keys.push_back(client->public_key);
+  }
+  return keys;
+}
+
+}  // namespace
+
+Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
+  BulkSlot slot = take_bulk_slot(context);
+  if (!slot) co_return too_many_bulk_answers();
+  auto keys = chosen_keys(request.query(), context.backend.clients);
+  if (!keys) co_return error_response(keys.error());
+
+  // A tunnel that fails does not hide who the clients are; /health says that it fails.
+  auto status = context.backend.tunnel.status();
+  auto listing = std::make_shared<ClientListing>(context.backend.clients, std::move(*keys),
+                                                 status ? std::move(status->peers) : std::vector<tunnel::PeerStatus>());
+  Response response;
+  const bool more = listing->append_next(response.body);
+  if (more) {
+    response.next_piece = [listing, first = std::move(response.body)](std::string& out) mutable {
+      out += std::exchange(first, {});
+      return listing->append_next(out);
+    };
+    response.body.clear();
+    response.slot = std::move(slot);
+  }
+  co_return response;
+}
+
+}  // namespace vpn::control

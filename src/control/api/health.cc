@@ -1,0 +1,30 @@
+// /health: 200 while clients can be changed and packets flow, else 503. Open to everyone, so the words of a failure,
+// which may name hosts and paths, are for those who may call the rest too.
+#include "control/api/resources.h"
+
+namespace vpn::control {
+namespace {
+
+std::string_view status_word(bool ok) {
+  return ok ? "ok" : "failing";
+}
+
+}  // namespace
+
+Awaitable<Response> get_health(const Request& request, ApiContext& context) {
+  const Health health = context.backend.clients.health();
+  Response response{.status = health.ok() ? HttpStatus::ok : HttpStatus::service_unavailable};
+  std::string& body = response.body;
+  body.append(R"({"status":")").append(status_word(health.ok()));
+  body.append(R"(","store":")").append(status_word(health.store_ok));
+  body.append(R"(","tunnel":")").append(status_word(health.tunnel_ok)).append(R"(")");
+  if (!health.ok() && request.authorized) {
+    const bool both = !health.store_ok && !health.tunnel_ok;
+    body += R"(,"message":)";
+    append_json_string(body, health.store_detail + (both ? "; " : "") + health.tunnel_detail);
+  }
+  body += '}';
+  co_return response;
+}
+
+}  // namespace vpn::control

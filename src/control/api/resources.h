@@ -1,0 +1,40 @@
+// What each route answers, one file per resource. A handler gets a request that may be answered; it suspends while the
+// service works. On the control strand.
+#pragma once
+
+#include "control/api/asio.h"
+#include "control/api/request_parser.h"
+#include "control/api/response.h"
+#include "control/api/server.h"
+
+namespace vpn::control {
+
+/// What handlers work with; one for the whole server.
+struct ApiContext {
+  Executor executor;
+  ApiBackend backend;
+  ServerInfo info;
+  std::size_t bulk_answer_limit;
+  std::size_t bulk_answers_in_use = 0;
+};
+
+/// The request and the context outlive the call.
+using Handler = Awaitable<Response> (*)(const Request& request, ApiContext& context);
+
+Awaitable<Response> create_client(const Request& request, ApiContext& context);  // client.cc
+Awaitable<Response> delete_client(const Request& request, ApiContext& context);
+Awaitable<Response> enable_client(const Request& request, ApiContext& context);
+Awaitable<Response> disable_client(const Request& request, ApiContext& context);
+Awaitable<Response> list_clients(const Request& request, ApiContext& context);  // clients.cc
+Awaitable<Response> get_keys(const Request& request, ApiContext& context);      // keys.cc
+Awaitable<Response> get_info(const Request& request, ApiContext& context);      // info.cc
+Awaitable<Response> get_info_conf(const Request& request, ApiContext& context);
+Awaitable<Response> get_health(const Request& request, ApiContext& context);      // health.cc
+Awaitable<Response> get_version(const Request& request, ApiContext& context);     // version.cc
+Awaitable<Response> get_api_export(const Request& request, ApiContext& context);  // api_export.cc
+
+/// A place among the big answers under way, null when ApiLimits::bulk_answers are; and the 503 for that case.
+BulkSlot take_bulk_slot(ApiContext& context);
+Response too_many_bulk_answers();
+
+}  // namespace vpn::control

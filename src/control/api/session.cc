@@ -1,0 +1,232 @@
+#include "control/api/session.h"
+
+#include <boost/beast/http/error.hpp>
+#include <charconv>
+
+#include "base/secret.h"
+
+namespace vpn::control {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+constexpr std::size_t kReadBytes = 4096;
+// What a caller may still send behind an answer that ends the connection, before we stop listening.
+constexpr std::size_t kLingerBytes = std::size_t{1} << 20;
+
+Response refuse_unreadable(const boost::system::error_code& error) {
+  if (error == http::error::header_limit) {
+    return error_response(HttpStatus::request_header_fields_too_large, "the request's header is too large");
+  }
+  if (error == http::error::body_limit) {
+    return error_response(HttpStatus::payload_too_large, "the request's body is too large");
+  }
+  return error_response(HttpStatus::bad_request, "this is no HTTP/1.1 request: " + error.message());
+}
+
+}  // namespace
+
+Session::Session(StreamSocket socket, ConnectionKind kind, std::shared_ptr<ServerState> server)
+    : socket_(std::move(socket)), kind_(kind), server_(std::move(server)) {
+  server_->sessions.insert(this);
+  ++server_->open_of(kind_);
+}
+
+Session::~Session() {
+  request_.clear();
+  server_->sessions.erase(this);
+  --server_->open_of(kind_);
+  if (server_->on_session_end) server_->on_session_end();
+}
+
+Awaitable<void> Session::serve(std::shared_ptr<Session> session) {
+  Session& self = *session;
+  while (true) {
+    const Received received = co_await self.receive();
+    if (received == Received::kNothing) co_return;
+    self.keep_alive_ = received == Received::kRequest && self.asks_for_keep_alive();
+
+    Response response;
+    if (received == Received::kRefused) {
+      response = std::move(*self.refusal_);
+    } else if (Response* refusal = std::get_if<Response>(&*self.decision_)) {
+      response = std::move(*refusal);
+    } else {
+      response = co_await std::get<Handler>(*self.decision_)(self.request_, self.server_->context);
+    }
+    if (!co_await self.send(response)) co_return;
+    if (!self.keep_alive_) break;
+  }
+  co_await self.linger();
+}
+
+Awaitable<void> Session::refuse(std::shared_ptr<Session> session) {
+  Session& self = *session;
+  self.keep_alive_ = false;
+  Response response = error_response(HttpStatus::service_unavailable, "too many connections; try again later");
+  if (co_await self.send(response)) co_await self.linger();
+}
+
+void Session::finish() {
+  boost::system::error_code ignored;
+  // Bytes that have arrived can still be read; then comes the end.
+  if (idle_) socket_.shutdown(StreamSocket::shutdown_receive, ignored);
+}
+
+void Session::close() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+bool Session::asks_for_keep_alive() const {
+  return parser_->keep_alive() && !server_->stopping;
+}
+
+Awaitable<Session::Received> Session::receive() {
+  const bool first = header_bytes_ == 0;
+  request_.clear();
+  refusal_.reset();
+  decision_.reset();
+  header_bytes_ = 0;
+  parser_.emplace(request_, server_->limits.header_bytes, server_->limits.body_bytes);
+
+  if (buffer_.size() == 0) {
+    // A connection that has not spoken yet is held as short as a slow request.
+    expire_in(first ? server_->limits.request_time : server_->limits.idle_time);
+    idle_ = true;
+    const bool more = co_await read_more();
+    idle_ = false;
+    if (!more) co_return Received::kNothing;
+  }
+  expire_in(server_->limits.request_time);
+  const bool whole = co_await receive_header() && co_await receive_body();
+  deadline_ = std::chrono::steady_clock::time_point::max();
+  if (refusal_) co_return Received::kRefused;
+  co_return whole ? Received::kRequest : Received::kNothing;
+}
+
+// Parses what the buffer holds. False when the request cannot go on; then refusal_ says why.
+bool Session::parse() {
+  boost::system::error_code error;
+  const bool in_header = !parser_->is_header_done();
+  if (buffer_.size() > 0) {
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (in_header) header_bytes_ += used;
+    if (error == http::error::need_more) error = {};
+  }
+  const std::size_t limit = server_->limits.header_bytes;
+  const std::size_t unparsed = parser_->is_done() ? 0 : buffer_.size();
+  // The buffer holds the beginning of a header or chunk header that has no end in sight.
+  const bool endless =
+      !error && (in_header ? header_bytes_ + (parser_->is_header_done() ? 0 : unparsed) > limit : unparsed > limit);
+  if (endless) error = http::error::header_limit;
+  if (!error) return true;
+  refusal_ = refuse_unreadable(error);
+  return false;
+}
+
+Awaitable<bool> Session::receive_header() {
+  while (parse()) {
+    if (parser_->is_header_done()) co_return true;
+    if (!co_await read_more()) co_return false;
+  }
+  co_return false;
+}
+
+Awaitable<bool> Session::receive_body() {
+  decision_ = resolve(request_, server_->policies[static_cast<std::size_t>(kind_)]);
+  if (request_.expects_continue && !request_.http_1_0 && !parser_->is_done() && buffer_.size() == 0) {
+    if (Response* refusal = std::get_if<Response>(&*decision_)) {
+      refusal_ = std::move(*refusal);
+      co_return false;
+    }
+    if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
+    expire_in(server_->limits.request_time);
+  }
+  while (!parser_->is_done()) {
+    if (buffer_.size() == 0 && !co_await read_more()) co_return false;
+    const std::size_t before = buffer_.size();
+    if (!parse()) co_return false;
+    if (!parser_->is_done() && buffer_.size() == before && !co_await read_more()) co_return false;
+  }
+  co_return true;
+}
+
+Awaitable<bool> Session::read_more() {
+  auto [error, size] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kAwait);
+  buffer_.commit(size);
+  co_return !error && size > 0;
+}
+
+Awaitable<bool> Session::send(Response& response) {
+  const bool head = request_.method == Verb::head;
+  const bool pieces = static_cast<bool>(response.next_piece);
+  // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
+  keep_alive_ = keep_alive_ && !(pieces && request_.http_1_0);
+  out_.clear();
+  append_response(out_, response,
+                  {.http_1_0 = request_.http_1_0,
+                   .keep_alive = keep_alive_,
+                   .head = head,
+                   .date = server_->date.at(server_->context.backend.clock.wall_now())});
+  auto& counters = server_->counters;
+  const auto status = static_cast<unsigned>(response.status);
+  ++(status < 400 ? counters.answers_ok : status < 500 ? counters.answers_caller_fault : counters.answers_server_fault);
+
+  bool sent = co_await write(out_);
+  if (response.secret) {
+    wipe(out_.data(), out_.size());
+    wipe(response.body.data(), response.body.size());
+  }
+  if (sent && pieces && !head) sent = co_await write_pieces(response, !request_.http_1_0);
+  co_return sent;
+}
+
+Awaitable<bool> Session::write_pieces(Response& response, bool chunked) {
+  std::string piece;
+  for (bool more = true; more;) {
+    piece.clear();
+    more = response.next_piece(piece);
+    if (piece.empty()) continue;
+    out_.clear();
+    if (chunked) {
+      std::array<char, 16> size{};
+      out_.append(size.data(), std::to_chars(size.data(), size.data() + size.size(), piece.size(), 16).ptr);
+      out_ += "\r\n";
+    }
+    out_ += piece;
+    if (chunked) out_ += more ? "\r\n" : "\r\n0\r\n\r\n";
+    if (!co_await write(out_)) co_return false;
+  }
+  co_return true;
+}
+
+Awaitable<bool> Session::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    expire_in(server_->limits.write_time);
+    auto [error, size] = co_await socket_.async_write_some(asio::buffer(bytes), kAwait);
+    if (error) co_return false;
+    bytes.remove_prefix(size);
+  }
+  deadline_ = std::chrono::steady_clock::time_point::max();
+  co_return true;
+}
+
+// Closing a socket with unread bytes resets the connection, and the caller may lose our last answer: so say that
+// nothing more comes, and read until the caller closes, up to a limit.
+Awaitable<void> Session::linger() {
+  boost::system::error_code error;
+  socket_.shutdown(StreamSocket::shutdown_send, error);
+  expire_in(server_->stopping ? server_->limits.stop_time / 4 : server_->limits.linger_time);
+  idle_ = true;
+  buffer_.clear();
+  for (std::size_t seen = 0; !error && seen < kLingerBytes;) {
+    auto [read_error, size] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kAwait);
+    error = read_error;
+    seen += size;
+  }
+}
+
+}  // namespace vpn::control
