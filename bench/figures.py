@@ -20,7 +20,8 @@ SOURCE_DIR = pathlib.Path(__file__).resolve().parents[1]
 os.environ.setdefault("VPN_BUILD_DIR", str(SOURCE_DIR / "build/release"))
 sys.path.insert(0, str(SOURCE_DIR / "tests/netns"))
 import dataplane  # noqa: E402
-from lab import BUILD_DIR, Failure, Gateway, Node, random_key, run, wait_until  # noqa: E402
+from lab import Failure, Node, run, wait_until  # noqa: E402
+from product import BUILD_DIR, SOURCE_DIR, Gateway, random_key  # noqa: E402
 
 STORED_CLIENTS, IDLE_PEERS, IDLE_SECONDS = 100_000, 1_000, 30
 WRK_SCRIPT = SOURCE_DIR / "bench/create-clients.lua"

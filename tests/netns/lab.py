@@ -7,24 +7,17 @@ a name that a second run could meet, and tearing down needs no code that could b
 A Node is one machine: a network namespace, and a mount namespace in which /run/wireguard is its own.
 """
 
-import base64
-import http.client
 import itertools
-import json
 import os
 import pathlib
-import random
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 import traceback
 
-SOURCE_DIR = pathlib.Path(__file__).resolve().parents[2]
-BUILD_DIR = pathlib.Path(os.environ.get("VPN_BUILD_DIR", SOURCE_DIR / "build/check")).resolve()
 LAB_DIR = pathlib.Path("/run/lab")
 INSIDE = "VPN_LAB"  # set in the environment of the process that is the lab
 LOG_LINES_ON_FAILURE = 60
@@ -54,11 +47,6 @@ def wait_until(what, condition, seconds):
             raise Failure(f"waited {seconds} s in vain: {what}")
         time.sleep(0.01)
     return value
-
-
-def random_key():
-    """A public key whose private one nobody knows."""
-    return base64.b64encode(random.randbytes(32)).decode()
 
 
 def alive(pid):
@@ -145,7 +133,7 @@ class Ping:
     """A stream of echo requests, and when each was answered."""
 
     def __init__(self, node, target, interval=0.05):
-        self._node, self._target = node, target
+        self.what = f"{node.name} -> {target}"
         self._process = node.spawn(f"ping -n -D -O -i {interval} {target}")
         self.begun = time.time()
 
@@ -158,7 +146,7 @@ class Ping:
 
     def first_reply_after(self, moment, seconds=30):
         """How many seconds after `moment` the first answer came; a Failure when none comes within `seconds` from now."""
-        later = wait_until(f"an answer of {self._target} to {self._node.name}",
+        later = wait_until(f"an answer to the ping {self.what}",
                            lambda: [at for at in self.replies() if at > moment], seconds)
         return later[0] - moment
 
@@ -167,94 +155,15 @@ class Ping:
         def quiet():
             last = max([moment, *self.replies()])
             return last if time.time() - last > 1 else None
-        return wait_until(f"silence of {self._target} to {self._node.name}", quiet, 10) - moment
+        return wait_until(f"silence of the ping {self.what}", quiet, 10) - moment
 
     def stop(self):
-        """Ends the stream; gives (sent, received)."""
+        """Ends the stream; gives (sent, received), without the last request when it is still under way."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
-        return tuple(int(number) for number in self._lines(r"^(\d+) packets transmitted, (\d+) received")[0])
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10)
-        self._path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class Gateway:
-    """`vpn-enabler serve` on a node, with the settings given, and its API over the unix socket."""
-
-    SOCKET = "/run/vpn-enabler/api.sock"
-
-    def __init__(self, node, **settings):
-        self.node = node
-        self.settings = {"STATE_DIR": str(LAB_DIR / "state"), **{name: str(value) for name, value in settings.items()}}
-        self.interface = self.settings.get("WG_INTERFACE", "wg0")
-        self.process = None
-
-    def start(self):
-        self.process = self.node.spawn([BUILD_DIR / "vpn-enabler", "serve"], self.settings)
-        wait_until("the gateway serves", self._serves, 20)
-
-    def _serves(self):
-        if self.process.poll() is not None:
-            raise Failure(f"the gateway ended by itself, exit code {self.process.returncode}")
-        try:
-            return self.call("GET", "/health")[0] == 200
-        except OSError:
-            return False
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(5)
-
-    def stop(self):
-        """A clean stop, within the 2 s that the product promises."""
-        begun = time.monotonic()
-        self.process.terminate()
-        try:
-            code = self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            raise Failure("the gateway did not stop within 20 s of SIGTERM") from None
-        equal("exit code of the gateway after SIGTERM", code, 0)
-        check("the gateway stops within 2 s of SIGTERM", time.monotonic() - begun < 2, f"{time.monotonic() - begun:.2f} s")
-
-    def running(self):
-        return self.process is not None and self.process.poll() is None
-
-    def call(self, method, path, body=None):
-        """One request; gives (status, parsed JSON or text)."""
-        connection = _UnixConnection(self.SOCKET)
-        try:
-            headers = {"Content-Type": "application/json"} if body is not None else {}
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            text = answer.read().decode()
-            is_json = answer.getheader("Content-Type", "").startswith("application/json")
-            return answer.status, json.loads(text) if text and is_json else text
-        except http.client.HTTPException as fault:
-            raise ConnectionError(str(fault)) from fault
-        finally:
-            connection.close()
-
-    def cli(self, command, ok=True, env=None):
-        words = shlex.split(command) if isinstance(command, str) else command
-        return self.node.run([BUILD_DIR / "vpn-enabler", *words], env=env, ok=ok)
-
-    def wg(self, command):
-        return self.node.run(f"wg {command}")
-
-    def peers(self):
-        """The peers of the running interface, by public key: columns of `wg show dump`."""
-        names = ("preshared", "endpoint", "allowed_ips", "latest_handshake", "rx_bytes", "tx_bytes", "keepalive")
-        rows = [line.split("\t") for line in self.wg(f"show {self.interface} dump").splitlines()[1:]]
-        return {row[0]: dict(zip(names, row[1:])) for row in rows}
+        [(sent, received)] = self._lines(r"^(\d+) packets transmitted, (\d+) received")
+        under_way = not self._lines(rf" bytes from .* icmp_seq={sent} ")
+        return int(sent) - under_way, int(received)
 
 
 def _sanitizer_reports():
