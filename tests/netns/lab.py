@@ -69,24 +69,25 @@ class Node:
             raise Failure(f"{name}: no namespace")
         self.pid = self._holder.pid
 
-    def command(self, command):
+    def _here(self, command):
+        """The command, a text or a list of words, as it is run on this machine: nsenter becomes it, so the pid is its own."""
         words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", f"--mount=/proc/{self.pid}/ns/mnt", *words]
 
     def run(self, command, env=None, stdin=None, seconds=30, ok=True):
-        """Runs a command (no shell) to its end and gives its standard output; a Failure when it fails and `ok` is set."""
-        done = subprocess.run(self.command(command), env=environment(env), input=stdin, timeout=seconds, text=True,
+        """Runs a command to its end and gives its standard output, a Failure when it fails; or, not `ok`, what came of it."""
+        done = subprocess.run(self._here(command), env=environment(env), input=stdin, timeout=seconds, text=True,
                               capture_output=True)
         if ok and done.returncode != 0:
             raise Failure(f"{self.name}: {command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout if ok else done
 
     def spawn(self, command, env=None):
-        """Starts a command and gives its Popen, whose pid is the command's own; the output goes to `.log`."""
-        log = new_log(f"{self.name}-{pathlib.Path(self.command(command)[3]).name}")
+        """Starts a command and gives its Popen; the output goes to a file, `.log`."""
+        words = self._here(command)
+        log = new_log(f"{self.name}-{pathlib.Path(words[3]).name}")
         with open(log, "wb") as output:
-            process = subprocess.Popen(self.command(command), env=environment(env), stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=output)
+            process = subprocess.Popen(words, env=environment(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         process.log = log
         return process
 
