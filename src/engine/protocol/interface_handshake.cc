@@ -236,8 +236,8 @@ void Interface::expire_peer(Peer& peer, Moment now, Actions& actions) {
     initiate = due.initiation || due.new_handshake;
     if (due.new_handshake) peer.handshake_attempts = 0;
     if (due.retransmit_handshake) {
-      if (peer.handshake_attempts > kMaxHandshakeAttempts) {
-        // Row 19 and 23: 20 initiations went unanswered, as many as the kernel sends.
+      // Row 19 and 23: 20 initiations went unanswered, as many as the kernel sends; or a revival did, and there is nobody to call again.
+      if (peer.handshake_attempts > kMaxHandshakeAttempts || !peer.path.remote) {
         peer.staged.clear();
         peer.timers.gave_up(now.boot);
       } else {

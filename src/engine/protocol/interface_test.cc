@@ -598,6 +598,22 @@ TEST_F(InterfaceTest, DataOfAnEarlierLifeIsAnsweredByAnInitiation) {
   EXPECT_EQ(reborn.receive(take_one(client), now()).verdict, InVerdict::kDeliver);
 }
 
+TEST_F(InterfaceTest, UnansweredCallToAnEarlierLifesClientLeavesNoKeyBehind) {
+  connect();
+  client_sends();
+  const TestDatagram data = take_one(client);
+  TestNode reborn(77, "192.0.2.1:51820", "10.0.0.1", now());
+  reborn.configure({.private_key = gateway.private_key, .peers = {gateway.peer_update(client, false)}}, now());
+  reborn.receive(data, now());
+  EXPECT_EQ(reborn.interface.session_count(), 1u);
+  for (int i = 0; i < 546; ++i) {
+    clock.advance(1s);
+    reborn.expire(now());
+  }
+  EXPECT_EQ(reborn.outbox.size(), 1u);
+  EXPECT_EQ(reborn.interface.session_count(), 0u);
+}
+
 TEST_F(InterfaceTest, DataOfAnEarlierLifeIsMetWithSilenceAfter180Seconds) {
   connect();
   client_sends();
