@@ -1,0 +1,197 @@
+#include "cli/client_command.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/key.h"
+#include "base/random.h"
+#include "cli/client_table.h"
+#include "cli/qr_code.h"
+#include "cli/settings.h"
+#include "cli/small_file.h"
+#include "control/api/unix_client.h"
+#include "control/service/wg_quick_config.h"
+#include "engine/crypto/x25519.h"
+
+namespace vpn::cli {
+namespace {
+
+struct ClientOptions {
+  std::string socket = kDefaultApiSocket;
+  std::string client;  ///< a name or a public key
+  std::string output;
+  bool json = false;
+};
+
+// --- add ---
+
+/// A client's own half: made here, and only the public and the preshared key ever leave.
+struct ClientKeys {
+  PrivateKey private_key;
+  PublicKey public_key;
+  PresharedKey preshared_key;
+};
+
+ClientKeys make_keys() {
+  SystemRandom random;
+  ClientKeys keys;
+  keys.private_key = engine::crypto::generate_private_key(random);
+  keys.public_key = engine::crypto::derive_public_key(keys.private_key);
+  random.fill(keys.preshared_key.reveal_mutable());
+  return keys;
+}
+
+/// Registers the client and gives its wg-quick text, a secret.
+Result<std::string> create_client(const ClientOptions& options) {
+  const ClientKeys keys = make_keys();
+  control::UnixClient api(options.socket);
+  const auto created = api.create({keys.public_key, keys.preshared_key, options.client});
+  if (!created) return fail(created.error());
+  return control::to_text({
+      .private_key = keys.private_key,
+      .preshared_key = keys.preshared_key,
+      .address = created->client_ip,
+      .server_key = created->server_public_key,
+      .server_host = created->server_ip,
+      .server_port = created->server_port,
+      .allowed_ips = created->allowed_ips,
+  });
+}
+
+int add_to_terminal(const ClientOptions& options) {
+  Result<std::string> config = create_client(options);
+  if (!config) return report(config.error());
+  std::fputs(config->c_str(), stdout);
+  if (::isatty(STDOUT_FILENO) == 1) {
+    Result<std::string> code = draw_qr_code(*config);
+    if (code) {
+      std::printf("\n%s", code->c_str());
+      wipe(code->data(), code->size());
+    }
+  }
+  wipe(config->data(), config->size());
+  return std::fflush(stdout) == 0 ? kSuccess : report(system_error("write the configuration", errno));
+}
+
+/// The file is made first, empty: a client whose configuration cannot be kept is not created.
+int add_to_file(const ClientOptions& options) {
+  if (Status made = write_new_file(options.output, ""); !made) return report(made.error());
+  Result<std::string> config = create_client(options);
+  if (!config) {
+    std::error_code ignored;
+    std::filesystem::remove(options.output, ignored);
+    return report(config.error());
+  }
+  const std::filesystem::path path = std::filesystem::absolute(options.output);
+  const Status written = write_file_atomically(path.parent_path(), path.filename(), *config);
+  wipe(config->data(), config->size());
+  if (!written) return report(written.error());
+  std::printf("Client %s added; its configuration is in %s\n", options.client.c_str(), options.output.c_str());
+  return kSuccess;
+}
+
+int add(const ClientOptions& options) {
+  return options.output.empty() ? add_to_terminal(options) : add_to_file(options);
+}
+
+// --- list, show ---
+
+int list(const ClientOptions& options) {
+  const auto answer = control::UnixClient(options.socket).list();
+  if (!answer) return report(answer.error());
+  const std::string text =
+      options.json ? answer->json + "\n" : format_client_table(answer->clients, SystemClock().wall_now());
+  std::fputs(text.c_str(), stdout);
+  return kSuccess;
+}
+
+/// The one client of that public key or name; kNotFound when there is none.
+Result<control::ClientListAnswer> find(const ClientOptions& options) {
+  control::UnixClient api(options.socket);
+  const auto key = PublicKey::parse(options.client);
+  auto answer = key ? api.find(*key) : api.find_by_name(options.client);
+  if (answer && answer->clients.empty()) {
+    return fail(ErrorCode::kNotFound, "no client has the name or public key " + options.client);
+  }
+  return answer;
+}
+
+int show(const ClientOptions& options) {
+  const auto answer = find(options);
+  if (!answer) return report(answer.error());
+  const std::string text =
+      options.json ? answer->json + "\n" : format_client_details(answer->clients.front(), SystemClock().wall_now());
+  std::fputs(text.c_str(), stdout);
+  return kSuccess;
+}
+
+// --- enable, disable, remove ---
+
+Status change(const ClientOptions& options, const std::string& verb) {
+  const auto answer = find(options);
+  if (!answer) return fail(answer.error());
+  const auto key = PublicKey::parse(answer->clients.front().public_key);
+  if (!key) return fail(ErrorCode::kCorrupt, "the gateway answered without a public key");
+  control::UnixClient api(options.socket);
+  return verb == "remove" ? api.remove(*key) : api.set_enabled(*key, verb == "enable");
+}
+
+int run_change(const ClientOptions& options, const std::string& verb) {
+  const Status changed = change(options, verb);
+  if (!changed) return report(changed.error());
+  std::printf("Client %s %sd\n", options.client.c_str(), verb.c_str());
+  return kSuccess;
+}
+
+// --- The command line ---
+
+CLI::App* declare(CLI::App& app, const char* verb, const char* description, const char* example) {
+  CLI::App* command = app.add_subcommand(verb, description);
+  command->footer(std::string("Example:\n  vpn-enabler client ") + example);
+  return command;
+}
+
+}  // namespace
+
+int run_client(const Arguments& arguments) {
+  ClientOptions options;
+  CLI::App app("Clients of the gateway that runs on this machine. As root.", "vpn-enabler client");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer("Example:\n  vpn-enabler client add laptop");
+  app.add_option("--api-socket", options.socket, "The gateway's unix socket")
+      ->envname("API_SOCKET")
+      ->capture_default_str();
+
+  CLI::App* add_command = declare(app, "add", "Makes a client; prints its wg-quick file, and a QR code on a terminal",
+                                  "add laptop --output laptop.conf");
+  add_command->add_option("name", options.client, "Up to 64 bytes, unique")->required();
+  add_command->add_option("--output", options.output, "Write to this new file, mode 0600, instead");
+
+  CLI::App* list_command = declare(app, "list", "Lists all clients", "list --json");
+  list_command->add_flag("--json", options.json, "As the API answers");
+
+  const auto declare_for_client = [&](const char* verb, const char* description) {
+    CLI::App* command = declare(app, verb, description, (std::string(verb) + " laptop").c_str());
+    command->add_option("client", options.client, "A name or a public key")->required();
+    return command;
+  };
+  CLI::App* show_command = declare_for_client("show", "Shows one client");
+  show_command->add_flag("--json", options.json, "As the API answers");
+  declare_for_client("enable", "Lets a client in again");
+  declare_for_client("disable", "Keeps a client out at once; its address stays reserved");
+  declare_for_client("remove", "Deletes a client");
+
+  if (const auto exit_code = parse_command_line(app, arguments)) return *exit_code;
+  if (*add_command) return add(options);
+  if (*list_command) return list(options);
+  if (*show_command) return show(options);
+  return run_change(options, app.get_subcommands().front()->get_name());
+}
+
+}  // namespace vpn::cli

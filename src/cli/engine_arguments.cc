@@ -1,0 +1,45 @@
+#include "cli/engine_arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <string_view>
+
+#include "cli/engine_command.h"
+#include "cli/log_sink.h"
+#include "cli/setting_values.h"
+
+namespace vpn::cli {
+namespace {
+
+/// wireguard-go's variable: silent and error are its other words for a quiet log, verbose for a full one.
+LogLevel log_level_from_environment() {
+  const char* value = std::getenv("LOG_LEVEL");
+  const std::string_view level = value != nullptr ? value : "error";
+  return level == "debug" || level == "verbose" ? LogLevel::kDebug : LogLevel::kError;
+}
+
+}  // namespace
+
+int run_engine_command(const Arguments& arguments) {
+  EngineOptions options;
+  CLI::App app(
+      "A WireGuard interface in userspace, without a gateway around it: makes a TUN device and listens on its UAPI "
+      "socket, as "
+      "wireguard-go does.",
+      "vpn-enabler engine");
+  app.footer(
+      "Example:\n"
+      "  vpn-enabler engine wg0\n"
+      "  WG_QUICK_USERSPACE_IMPLEMENTATION=vpn-engine wg-quick up wg0");
+  app.add_option("interface", options.interface_name, "The interface's name")->required();
+  app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground");
+  if (const auto exit_code = parse_command_line(app, arguments)) return *exit_code;
+  std::string name;
+  if (const Fault fault = parse_interface(options.interface_name, name); !fault.empty()) {
+    return report({ErrorCode::kInvalidArgument, "the interface's name " + fault + "; for example wg0"}, kUsageError);
+  }
+  LogSink logger(log_level_from_environment(), LogFormat::kText);
+  return run_engine(options, logger);
+}
+
+}  // namespace vpn::cli

@@ -1,0 +1,116 @@
+#include "cli/serve.h"
+
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+
+#include "base/ip.h"
+#include "cli/state.h"
+#include "engine/crypto/x25519.h"
+
+namespace vpn::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Each setting is also an environment variable, WG_PORT for --wg-port, and a line WG_PORT=... of the --config "
+    "file.\n"
+    "A flag goes before the environment, which goes before the file.\n\n"
+    "Example:\n"
+    "  vpn-enabler serve --server-ip vpn.example.org --wg-subnet 10.8.0.1/24";
+
+/// "127.0.0.1:3000", "[::]:3000".
+std::string address_and_port(const std::string& host, std::uint16_t port) {
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string first_client_command(const Settings& settings) {
+  std::string command = "vpn-enabler client add laptop";
+  if (settings.api_socket != kDefaultApiSocket) command += " --api-socket " + settings.api_socket.string();
+  return command;
+}
+
+}  // namespace
+
+std::variant<Settings, int> read_serve_settings(const Arguments& arguments) {
+  CLI::App app("The VPN gateway.", "vpn-enabler serve");
+  app.footer(kFooter);
+  SettingsOptions options(app);
+  if (const auto exit_code = parse_command_line(app, arguments)) return *exit_code;
+  Result<Settings> settings = options.read();
+  if (!settings) return report(settings.error(), kUsageError);
+  return std::move(*settings);
+}
+
+Result<Identity> load_identity(const Settings& settings, Random& random) {
+  if (Status prepared = prepare_state_directory(settings.state_dir); !prepared) return fail(prepared.error());
+  Identity identity;
+  if (settings.wg_private_key) {
+    identity.private_key = *settings.wg_private_key;
+  } else {
+    const Result<PrivateKey> kept = load_or_create_private_key(settings.state_dir, random);
+    if (!kept) return fail(kept.error());
+    identity.private_key = *kept;
+  }
+  identity.public_key = engine::crypto::derive_public_key(identity.private_key);
+
+  identity.api_token = settings.api_token;
+  const bool token_needed =
+      settings.api_auth == control::AuthMode::kToken && !control::is_loopback(settings.api_address);
+  if (token_needed && !identity.api_token) {
+    Result<control::BearerToken> kept = load_or_create_api_token(settings.state_dir, random);
+    if (!kept) return fail(kept.error());
+    identity.api_token = std::move(*kept);
+    identity.api_token_file = settings.state_dir / kApiTokenFile;
+  }
+  return identity;
+}
+
+int exit_code_of(const Error& error) {
+  const bool settings_fault = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kCorrupt ||
+                              error.code == ErrorCode::kUnsupported;
+  return settings_fault ? kUsageError : kFailure;
+}
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWantedFileDescriptors) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kWantedFileDescriptors);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void announce(const Settings& settings, const StartReport& report, Logger& logger) {
+  const std::string wireguard = address_and_port(report.network.server_ip, report.network.server_port);
+  const std::string api = "http://" + address_and_port(to_string(settings.api_address), settings.api_port);
+  const std::string command = first_client_command(settings);
+  if (settings.log_format == LogFormat::kJson) {
+    logger.info("serving", {{"version", report.version},
+                            {"wireguard", wireguard},
+                            {"udp_port", std::to_string(settings.wg_port)},
+                            {"interface", settings.wg_interface},
+                            {"tunnel", report.tunnel_kind},
+                            {"subnet", to_string(settings.wg_subnet)},
+                            {"public_key", to_string(report.public_key)},
+                            {"api", api},
+                            {"api_socket", settings.api_socket.string()},
+                            {"api_token_file", report.api_token_file.string()},
+                            {"store", report.store},
+                            {"first_client", command}});
+    return;
+  }
+  std::printf("vpn-enabler %s is serving\n", report.version);
+  std::printf("  WireGuard     %s, here UDP port %u on %s (%s), subnet %s\n", wireguard.c_str(),
+              static_cast<unsigned>(settings.wg_port), settings.wg_interface.c_str(), report.tunnel_kind.c_str(),
+              to_string(settings.wg_subnet).c_str());
+  std::printf("  public key    %s\n", to_string(report.public_key).c_str());
+  std::printf("  API           %s and the unix socket %s\n", api.c_str(), settings.api_socket.c_str());
+  if (!report.api_token_file.empty()) std::printf("  API token     in %s\n", report.api_token_file.c_str());
+  std::printf("  store         %s\n", report.store.c_str());
+  std::printf("  first client  %s\n", command.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace vpn::cli

@@ -1,0 +1,58 @@
+// What `serve` does around its composition in main.cc: its command line, the secrets it keeps, and what it tells at
+// start.
+//
+// One thread.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/error.h"
+#include "base/key.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cli/command_line.h"
+#include "cli/settings.h"
+#include "control/api/auth.h"
+#include "control/model/network.h"
+
+namespace vpn::cli {
+
+/// The settings, or the exit code when help was printed or a setting is bad (said on stderr).
+std::variant<Settings, int> read_serve_settings(const Arguments& arguments);
+
+/// Who this gateway is and whom its API trusts.
+struct Identity {
+  PrivateKey private_key;
+  PublicKey public_key;
+  std::optional<control::BearerToken> api_token;
+  std::filesystem::path api_token_file;  ///< where it is kept; empty when the settings gave it, or none is needed
+};
+
+/// From the settings, else from the state directory, which is made when it is missing; a token only where callers must
+/// have one.
+Result<Identity> load_identity(const Settings& settings, Random& random);
+
+/// 2 for what the settings are to blame for, else 1.
+int exit_code_of(const Error& error);
+
+/// As many file descriptors as the system lets us have, up to kWantedFileDescriptors; fewer is no error.
+void raise_file_limit();
+constexpr unsigned long kWantedFileDescriptors = 65'536;
+
+/// What is told at start, besides the settings.
+struct StartReport {
+  const char* version;
+  std::string tunnel_kind;
+  std::string store;
+  PublicKey public_key;
+  std::filesystem::path api_token_file;
+  control::Network network;
+};
+
+/// A few lines for a person on stdout; with LOG_FORMAT=json, one line of the log.
+void announce(const Settings& settings, const StartReport& report, Logger& logger);
+
+}  // namespace vpn::cli

@@ -1,0 +1,153 @@
+#include "cli/setting_values.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/encoding.h"
+
+namespace vpn::cli {
+namespace {
+
+constexpr std::size_t kMaxAllowedIpsBytes = 1024;
+/// The smallest datagram that every IPv4 host takes (RFC 791), and the largest UDP payload less WireGuard's 32 bytes.
+constexpr std::uint64_t kMinMtuBytes = 576;
+constexpr std::uint64_t kMaxMtuBytes = 65'475;
+constexpr std::uint8_t kMinSubnetLength = 8;
+constexpr std::uint8_t kMaxSubnetLength = 30;
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/// RFC 1123 section 2.1, with the lengths of RFC 1035 section 2.3.4.
+bool is_host_name(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.empty() || name.size() > 253) return false;
+  // Digits and dots alone are a mistyped address: a top-level domain is never a number.
+  if (std::ranges::all_of(name.substr(name.rfind('.') + 1), [](char c) { return c >= '0' && c <= '9'; })) return false;
+  while (true) {
+    const std::size_t dot = name.find('.');
+    const std::string_view label = name.substr(0, dot);
+    if (label.empty() || label.size() > 63 || label.starts_with('-') || label.ends_with('-')) return false;
+    if (!std::ranges::all_of(label, [](char c) { return is_letter_or_digit(c) || c == '-'; })) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
+}  // namespace
+
+Fault parse_port(std::string_view value, std::uint16_t& out) {
+  const auto port = parse_decimal(value, std::numeric_limits<std::uint16_t>::max());
+  if (!port || *port == 0) return "is not a port number from 1 to 65535";
+  out = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
+Fault parse_subnet(std::string_view value, IpPrefix& out) {
+  const auto prefix = IpPrefix::parse(value);
+  if (!prefix || !prefix->address.is_v4()) return "is not an IPv4 address with a subnet length";
+  if (prefix->length < kMinSubnetLength || prefix->length > kMaxSubnetLength)
+    return "needs a subnet length from 8 to 30";
+  const std::uint32_t host_mask = 0xffff'ffffu >> prefix->length;
+  const std::uint32_t host = prefix->address.v4_host_order() & host_mask;
+  if (host == 0) return "is the subnet's network address, and the gateway needs one of its own";
+  if (host == host_mask) return "is the subnet's broadcast address, and the gateway needs one of its own";
+  out = *prefix;
+  return {};
+}
+
+Fault parse_allowed_ips(std::string_view value, std::string& out) {
+  if (value.size() > kMaxAllowedIpsBytes) return "is longer than 1024 bytes";
+  out.clear();
+  while (true) {
+    const std::size_t comma = value.find(',');
+    std::string_view item = value.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!IpPrefix::parse(item)) return "is not a comma-separated list of IP prefixes";
+    if (!out.empty()) out.push_back(',');
+    out += item;
+    if (comma == std::string_view::npos) return {};
+    value.remove_prefix(comma + 1);
+  }
+}
+
+Fault parse_server_ip(std::string_view value, std::string& out) {
+  if (!IpAddress::parse(value) && !is_host_name(value)) return "is not an IP address or a host name (without a port)";
+  out = value;
+  return {};
+}
+
+Fault parse_address(std::string_view value, IpAddress& out) {
+  const auto address = IpAddress::parse(value);
+  if (!address) return "is not an IP address";
+  out = *address;
+  return {};
+}
+
+Fault parse_interface(std::string_view value, std::string& out) {
+  constexpr std::string_view kPunctuation = "_=+.-";
+  const auto fits = [&](char c) { return is_letter_or_digit(c) || kPunctuation.find(c) != std::string_view::npos; };
+  if (value.size() > 15 || value == "." || value == ".." || !std::ranges::all_of(value, fits)) {
+    return "is not an interface name of up to 15 letters, digits and _=+.-";
+  }
+  out = value;
+  return {};
+}
+
+Fault parse_mtu(std::string_view value, int& out_bytes) {
+  const auto mtu = parse_decimal(value, kMaxMtuBytes);
+  if (!mtu || *mtu < kMinMtuBytes) return "is not a number of bytes from 576 to 65475";
+  out_bytes = static_cast<int>(*mtu);
+  return {};
+}
+
+Fault parse_path(std::string_view value, std::filesystem::path& out) {
+  if (!value.starts_with('/') || value.find('\0') != std::string_view::npos) return "is not an absolute path";
+  out = value;
+  return {};
+}
+
+Fault parse_socket_path(std::string_view value, std::filesystem::path& out) {
+  if (value.size() >= sizeof(sockaddr_un::sun_path)) return "is longer than the 107 bytes of a unix socket's path";
+  return parse_path(value, out);
+}
+
+Fault parse_private_key(std::string_view value, std::optional<PrivateKey>& out) {
+  const auto key = PrivateKey::parse(value);
+  if (!key) return "is not 44 base64 characters of 32 bytes";
+  if (key->is_zero()) return "is all zeros";
+  out = key;
+  return {};
+}
+
+Fault parse_token(std::string_view value, std::optional<control::BearerToken>& out) {
+  const Result<control::BearerToken> token = control::BearerToken::parse(value);
+  if (!token) return "is not 16 to 1024 letters, digits and -._~+/ (with = at the end)";
+  out = *token;
+  return {};
+}
+
+Fault parse_store(std::string_view value) {
+  if (value == "sqlite") return {};
+  if (value == "mongodb" || value == "ltse") return "is a store that this version does not have";
+  return "is none of sqlite";
+}
+
+Fault parse_tunnel(std::string_view value) {
+  if (value == "auto" || value == "userspace") return {};
+  if (value == "kernel") return "is a tunnel that this version does not have";
+  return "is none of auto, userspace";
+}
+
+Fault parse_ltse(std::string_view value) {
+  if (value == "false") return {};
+  if (value == "true")
+    return "asks for the LTSE as store, which this version does not have: clients stay in SQLite under STATE_DIR";
+  return "is none of true, false";
+}
+
+}  // namespace vpn::cli

@@ -1,0 +1,61 @@
+// The values of settings: one parser per kind. Pure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/ip.h"
+#include "base/key.h"
+#include "control/api/auth.h"
+
+namespace vpn::cli {
+
+/// What is wrong with a value, as the end of the sentence `NAME="value" ...`; empty when nothing is. Never quotes the
+/// value.
+using Fault = std::string;
+
+/// 1 to 65535.
+Fault parse_port(std::string_view value, std::uint16_t& out);
+/// An IPv4 address with a length from 8 to 30; neither the network's nor the broadcast address.
+Fault parse_subnet(std::string_view value, IpPrefix& out);
+/// Comma-separated prefixes, at most 1,024 bytes; spaces around them are taken off.
+Fault parse_allowed_ips(std::string_view value, std::string& out);
+/// An IP address or a host name.
+Fault parse_server_ip(std::string_view value, std::string& out);
+Fault parse_address(std::string_view value, IpAddress& out);
+/// What wg-quick takes: up to 15 of [a-zA-Z0-9_=+.-].
+Fault parse_interface(std::string_view value, std::string& out);
+Fault parse_mtu(std::string_view value, int& out_bytes);
+/// Absolute.
+Fault parse_path(std::string_view value, std::filesystem::path& out);
+/// Absolute, and fits a sockaddr_un.
+Fault parse_socket_path(std::string_view value, std::filesystem::path& out);
+Fault parse_private_key(std::string_view value, std::optional<PrivateKey>& out);
+Fault parse_token(std::string_view value, std::optional<control::BearerToken>& out);
+
+// Words for what a later version may have: today there is one of each.
+Fault parse_store(std::string_view value);
+Fault parse_tunnel(std::string_view value);
+Fault parse_ltse(std::string_view value);
+
+/// A value out of a few words.
+template <typename T>
+Fault parse_word(std::string_view value, std::initializer_list<std::pair<std::string_view, T>> words, T& out) {
+  std::string choices;
+  for (const auto& [word, meaning] : words) {
+    if (value == word) {
+      out = meaning;
+      return {};
+    }
+    if (!choices.empty()) choices += ", ";
+    choices += word;
+  }
+  return "is none of " + choices;
+}
+
+}  // namespace vpn::cli

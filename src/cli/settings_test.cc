@@ -1,0 +1,297 @@
+#include "cli/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vpn::cli {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kGoodKey = "YNqHbfBQKaGvzeWKrFLdy0LQ6xvLXhM1lCQMuOKBYWw=";
+constexpr const char* kGoodToken = "0123456789abcdef0123456789abcdef";
+
+/// Every test begins with none of the settings in its environment.
+class SettingsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"WG_PRIVATE_KEY",
+                             "WG_PRIVATE_KEY_FILE",
+                             "WG_SUBNET",
+                             "WG_PORT",
+                             "WG_INTERFACE",
+                             "WG_MTU",
+                             "SERVER_IP",
+                             "SERVER_PORT",
+                             "PEER_ALLOWED_IPS",
+                             "API_ADDRESS",
+                             "API_PORT",
+                             "API_SOCKET",
+                             "API_TOKEN",
+                             "API_TOKEN_FILE",
+                             "API_AUTH",
+                             "STATE_DIR",
+                             "STORE",
+                             "MONGODB_HOST",
+                             "LTSE",
+                             "TUNNEL",
+                             "NAT",
+                             "LOG_LEVEL",
+                             "LOG_FORMAT"}) {
+      ::unsetenv(name);
+    }
+    std::string pattern = (std::filesystem::temp_directory_path() / "settings-test-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+  }
+
+  void TearDown() override {
+    std::filesystem::remove_all(directory_);
+    for (const std::string& name : set_) ::unsetenv(name.c_str());
+  }
+
+  void set_environment(const std::string& name, const std::string& value) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+    set_.push_back(name);
+  }
+
+  std::string file(const std::string& name, const std::string& text) {
+    const std::filesystem::path path = directory_ / name;
+    std::ofstream(path) << text;
+    return path.string();
+  }
+
+  static Result<Settings> read(std::vector<std::string> arguments = {}) {
+    CLI::App app;
+    SettingsOptions options(app);
+    std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes a vector
+    app.parse(arguments);
+    return options.read();
+  }
+
+  Result<Settings> read_with(const std::string& name, const std::string& value) {
+    set_environment(name, value);
+    return read();
+  }
+
+  /// The message for a value that must be refused.
+  std::string refusal(const std::string& name, const std::string& value) {
+    const Result<Settings> settings = read_with(name, value);
+    ::unsetenv(name.c_str());
+    if (settings) return "(accepted)";
+    EXPECT_EQ(settings.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(settings.error().field, name);
+    EXPECT_THAT(settings.error().message, HasSubstr("for example " + name + "=")) << "an error shows a right value";
+    return settings.error().message;
+  }
+
+  std::filesystem::path directory_;
+  std::vector<std::string> set_;
+};
+
+TEST_F(SettingsTest, DefaultsAreTheOriginalsAndOurs) {
+  const Result<Settings> settings = read();
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_FALSE(settings->wg_private_key);
+  EXPECT_EQ(to_string(settings->wg_subnet), "192.168.2.1/24");
+  EXPECT_EQ(settings->wg_port, 51820);
+  EXPECT_EQ(settings->server_port, 51820);
+  EXPECT_EQ(settings->wg_interface, "wg0");
+  EXPECT_EQ(settings->wg_mtu_bytes, 1420);
+  EXPECT_EQ(settings->server_ip, "");
+  EXPECT_EQ(settings->peer_allowed_ips, "0.0.0.0/0,::/0");
+  EXPECT_EQ(to_string(settings->api_address), "127.0.0.1");
+  EXPECT_EQ(settings->api_port, 3000);
+  EXPECT_EQ(settings->api_socket, "/run/vpn-enabler/api.sock");
+  EXPECT_FALSE(settings->api_token);
+  EXPECT_EQ(settings->api_auth, control::AuthMode::kToken);
+  EXPECT_EQ(settings->state_dir, "/var/lib/vpn-enabler");
+  EXPECT_TRUE(settings->nat);
+  EXPECT_EQ(settings->log_level, LogLevel::kInfo);
+  EXPECT_EQ(settings->log_format, LogFormat::kText);
+}
+
+TEST_F(SettingsTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
+  const std::string config = file("settings", "API_PORT=3001\nWG_PORT=3001\nSERVER_PORT=3001\n");
+  set_environment("API_PORT", "3002");
+  set_environment("WG_PORT", "3002");
+  const Result<Settings> settings = read({"--config", config, "--api-port", "3003"});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->api_port, 3003);
+  EXPECT_EQ(settings->wg_port, 3002);
+  EXPECT_EQ(settings->server_port, 3001);
+  EXPECT_EQ(settings->wg_mtu_bytes, 1420);
+}
+
+TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
+  const std::string config = file("settings",
+                                  "# the site in Valencia\n"
+                                  "\n"
+                                  "WG_SUBNET = 10.8.0.1/16\n"
+                                  "wg-interface=vpn-a\n"
+                                  "WG_MTU=1280\n"
+                                  "SERVER_IP=\"vpn.example.org\"\n"
+                                  "PEER_ALLOWED_IPS=10.0.0.0/8, 192.168.0.0/16\n"
+                                  "API_ADDRESS=::\n"
+                                  "API_SOCKET=/run/a.sock\n"
+                                  "API_TOKEN=0123456789abcdef==\n"
+                                  "API_AUTH=off\n"
+                                  "STATE_DIR=/srv/vpn\n"
+                                  "NAT=off\n"
+                                  "LOG_LEVEL=debug\n"
+                                  "LOG_FORMAT=json\n"
+                                  "WG_PORT=\n");
+  const Result<Settings> settings = read({"--config", config});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(to_string(settings->wg_subnet), "10.8.0.1/16");
+  EXPECT_EQ(settings->wg_interface, "vpn-a");
+  EXPECT_EQ(settings->wg_mtu_bytes, 1280);
+  EXPECT_EQ(settings->server_ip, "vpn.example.org");
+  EXPECT_EQ(settings->peer_allowed_ips, "10.0.0.0/8,192.168.0.0/16");
+  EXPECT_EQ(to_string(settings->api_address), "::");
+  EXPECT_EQ(settings->api_socket, "/run/a.sock");
+  EXPECT_TRUE(settings->api_token && settings->api_token->matches("0123456789abcdef=="));
+  EXPECT_EQ(settings->api_auth, control::AuthMode::kOff);
+  EXPECT_EQ(settings->state_dir, "/srv/vpn");
+  EXPECT_FALSE(settings->nat);
+  EXPECT_EQ(settings->log_level, LogLevel::kDebug);
+  EXPECT_EQ(settings->log_format, LogFormat::kJson);
+  EXPECT_EQ(settings->wg_port, 51820) << "an empty value is an unset one";
+}
+
+TEST_F(SettingsTest, AdvertisedPortFollowsTheListenPortUnlessSet) {
+  EXPECT_EQ(read_with("WG_PORT", "4500")->server_port, 4500);
+  EXPECT_EQ(read_with("SERVER_PORT", "31820")->server_port, 31820);
+}
+
+TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
+  struct Case {
+    const char* name;
+    const char* value;
+    const char* fault;
+  };
+  for (const Case& bad : std::initializer_list<Case>{
+           {"API_PORT", "0", "is not a port number"},
+           {"API_PORT", "65536", "is not a port number"},
+           {"API_PORT", "3000x", "is not a port number"},
+           {"WG_PORT", "-1", "is not a port number"},
+           {"SERVER_PORT", " 1", "is not a port number"},
+           {"WG_SUBNET", "192.168.2.0/24", "network address"},
+           {"WG_SUBNET", "192.168.2.255/24", "broadcast address"},
+           {"WG_SUBNET", "192.168.2.1", "subnet length from 8 to 30"},
+           {"WG_SUBNET", "192.168.2.1/31", "subnet length from 8 to 30"},
+           {"WG_SUBNET", "10.0.0.1/7", "subnet length from 8 to 30"},
+           {"WG_SUBNET", "fd00::1/64", "is not an IPv4 address"},
+           {"WG_SUBNET", "$(touch /tmp/pwned)", "is not an IPv4 address"},
+           {"WG_INTERFACE", "sixteen-letters-", "is not an interface name"},
+           {"WG_INTERFACE", "a/b", "is not an interface name"},
+           {"WG_INTERFACE", "..", "is not an interface name"},
+           {"WG_MTU", "575", "is not a number of bytes"},
+           {"WG_MTU", "65536", "is not a number of bytes"},
+           {"SERVER_IP", "vpn.example.org:51820", "is not an IP address or a host name"},
+           {"SERVER_IP", "192.168.1.300", "is not an IP address or a host name"},
+           {"SERVER_IP", "-a.example.org", "is not an IP address or a host name"},
+           {"SERVER_IP", "a b", "is not an IP address or a host name"},
+           {"PEER_ALLOWED_IPS", "0.0.0.0/0,", "is not a comma-separated list"},
+           {"PEER_ALLOWED_IPS", "0.0.0.0/33", "is not a comma-separated list"},
+           {"API_ADDRESS", "localhost", "is not an IP address"},
+           {"API_SOCKET", "api.sock", "is not an absolute path"},
+           {"STATE_DIR", "state", "is not an absolute path"},
+           {"API_AUTH", "none", "is none of token, off"},
+           {"STORE", "postgres", "is none of sqlite"},
+           {"STORE", "mongodb", "this version does not have"},
+           {"STORE", "ltse", "this version does not have"},
+           {"MONGODB_HOST", "mongo", "this version does not have"},
+           {"LTSE", "true", "this version does not have"},
+           {"LTSE", "yes", "is none of true, false"},
+           {"TUNNEL", "kernel", "this version does not have"},
+           {"TUNNEL", "boringtun", "is none of auto, userspace"},
+           {"NAT", "true", "is none of on, off"},
+           {"LOG_LEVEL", "trace", "is none of debug, info, warn, error"},
+           {"LOG_FORMAT", "xml", "is none of text, json"},
+       }) {
+    EXPECT_THAT(refusal(bad.name, bad.value),
+                AllOf(HasSubstr(bad.fault), HasSubstr(std::string("\"") + bad.value + "\"")))
+        << bad.name << "=" << bad.value;
+  }
+  EXPECT_THAT(refusal("API_SOCKET", "/" + std::string(107, 'a')), HasSubstr("longer than the 107 bytes"));
+  EXPECT_THAT(refusal("SERVER_IP", std::string(64, 'a') + ".org"), HasSubstr("is not an IP address or a host name"));
+}
+
+TEST_F(SettingsTest, AcceptsTheValuesBetween) {
+  EXPECT_TRUE(read_with("WG_SUBNET", "10.0.0.1/8"));
+  EXPECT_TRUE(read_with("WG_SUBNET", "192.168.2.1/30"));
+  EXPECT_TRUE(read_with("STORE", "sqlite"));
+  EXPECT_TRUE(read_with("TUNNEL", "userspace"));
+  EXPECT_TRUE(read_with("TUNNEL", "auto"));
+  EXPECT_TRUE(read_with("LTSE", "false"));
+  EXPECT_TRUE(read_with("MONGODB_HOST", ""));
+  EXPECT_TRUE(read_with("SERVER_IP", "2001:db8::1"));
+  EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));
+  EXPECT_TRUE(read_with("WG_PRIVATE_KEY", kGoodKey)->wg_private_key.has_value());
+}
+
+TEST_F(SettingsTest, AnErrorStaysShortAndOnOneLine) {
+  const std::string message = refusal("WG_SUBNET", "a\nb\x1b[2J" + std::string(5000, 'x'));
+  EXPECT_LT(message.size(), 300u);
+  EXPECT_THAT(message, AllOf(Not(HasSubstr("\n")), Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(SettingsTest, NeverShowsASecretsValue) {
+  for (const std::string secret :
+       {"tooshort", "YNqHbfBQKaGvzeWKrFLdy0LQ6xvLXhM1lCQMuOKBYWx=", "0123456789abcdef01234 spaced"}) {
+    EXPECT_THAT(refusal("WG_PRIVATE_KEY", secret), AllOf(HasSubstr("44 base64 characters"), Not(HasSubstr(secret))));
+    const Result<Settings> settings = read_with("API_TOKEN", secret);
+    ::unsetenv("API_TOKEN");
+    if (!settings) {
+      EXPECT_THAT(settings.error().message, Not(HasSubstr(secret)));
+    }
+  }
+  EXPECT_THAT(refusal("WG_PRIVATE_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), HasSubstr("all zeros"));
+  EXPECT_THAT(refusal("API_TOKEN", "short"), HasSubstr("16 to 1024"));
+  EXPECT_THAT(refusal("API_TOKEN", "0123456789abcdef\"x"), HasSubstr("16 to 1024"));
+}
+
+TEST_F(SettingsTest, ReadsASecretFromItsFile) {
+  set_environment("API_TOKEN_FILE", file("token", std::string(kGoodToken) + "\n"));
+  const Result<Settings> settings = read({"--wg-private-key-file", file("key", kGoodKey)});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_TRUE(settings->api_token && settings->api_token->matches(kGoodToken));
+  EXPECT_EQ(settings->wg_private_key, PrivateKey::parse(kGoodKey));
+}
+
+TEST_F(SettingsTest, RefusesASecretGivenTwice) {
+  set_environment("API_TOKEN", kGoodToken);
+  const Result<Settings> settings = read({"--api-token-file", file("token", kGoodToken)});
+  ASSERT_FALSE(settings);
+  EXPECT_THAT(settings.error().message, HasSubstr("both API_TOKEN and API_TOKEN_FILE are set"));
+}
+
+TEST_F(SettingsTest, RefusesASecretFileThatIsMissingEmptyOrHuge) {
+  EXPECT_THAT(read({"--api-token-file", "/nonexistent"}).error().message, HasSubstr("API_TOKEN_FILE: /nonexistent"));
+  EXPECT_THAT(read({"--api-token-file", file("empty", "\n")}).error().message, HasSubstr("is empty"));
+  EXPECT_THAT(read({"--api-token-file", file("huge", std::string(kMaxSettingsFileBytes + 1, 'a'))}).error().message,
+              HasSubstr("larger than"));
+}
+
+TEST_F(SettingsTest, RefusesABadFileNamingTheLine) {
+  const auto message = [&](const std::string& text) { return read({"--config", file("c", text)}).error().message; };
+  EXPECT_THAT(message("API_PORT=3000\nWG_PRT=1\n"), AllOf(HasSubstr("line 2"), HasSubstr("\"WG_PRT\" is no setting")));
+  EXPECT_THAT(message("API_PORT=1\n\n# x\nAPI_PORT=2\n"), AllOf(HasSubstr("line 4"), HasSubstr("a second time")));
+  EXPECT_THAT(message("API_PORT\n"), AllOf(HasSubstr("line 1"), HasSubstr("is not NAME=value")));
+  EXPECT_THAT(message("config=/etc/x\n"), HasSubstr("is no setting"));
+  EXPECT_THAT(read({"--config", "/nonexistent"}).error().message, HasSubstr("/nonexistent: no such file"));
+}
+
+}  // namespace
+}  // namespace vpn::cli

@@ -1,0 +1,92 @@
+#include "cli/state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <system_error>
+
+#include "base/encoding.h"
+#include "base/secret.h"
+#include "base/unique_fd.h"
+#include "cli/setting_values.h"
+#include "cli/small_file.h"
+#include "engine/crypto/x25519.h"
+
+namespace vpn::cli {
+namespace {
+
+/// Room for a secret, a newline, and a person's edit that an error should then name.
+constexpr std::size_t kMaxSecretFileBytes = 4096;
+
+/// The text of the file without its last newline; when there is none, what `make` gives, stored first. The lock on the
+/// directory lets two processes that start together agree on one secret; a crash leaves it absent or whole.
+Result<std::string> load_or_create(const std::filesystem::path& directory, const char* name,
+                                   const std::function<std::string()>& make) {
+  const UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail(system_error("lock " + directory.string(), errno));
+
+  Result<std::string> text = read_small_file(directory / name, kMaxSecretFileBytes);
+  if (text) {
+    if (text->ends_with('\n')) text->pop_back();
+    return text;
+  }
+  if (text.error().code != ErrorCode::kNotFound) return fail(text.error());
+
+  std::string fresh = make();
+  fresh.push_back('\n');
+  if (Status written = write_file_atomically(directory, name, fresh); !written) return fail(written.error());
+  fresh.pop_back();
+  return fresh;
+}
+
+Failure corrupt(const std::filesystem::path& path, const Fault& fault, const char* cure) {
+  return fail(ErrorCode::kCorrupt, path.string() + ": the content " + fault + "; " + cure);
+}
+
+}  // namespace
+
+Status prepare_state_directory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory.parent_path(), error);
+  if (error) return fail(system_error("create " + directory.parent_path().string(), error.value()));
+  if (::mkdir(directory.c_str(), 0700) == 0) return {};
+  if (errno != EEXIST) return fail(system_error("create " + directory.string(), errno));
+  if (!std::filesystem::is_directory(directory, error)) {
+    return fail(ErrorCode::kInvalidArgument, "STATE_DIR: " + directory.string() + " is not a directory", "STATE_DIR");
+  }
+  return {};
+}
+
+Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& directory, Random& random) {
+  Result<std::string> text = load_or_create(
+      directory, kPrivateKeyFile, [&] { return reveal_base64(engine::crypto::generate_private_key(random)); });
+  if (!text) return fail(text.error());
+  std::optional<PrivateKey> key;
+  const Fault fault = parse_private_key(*text, key);
+  wipe(text->data(), text->size());
+  if (!fault.empty()) {
+    return corrupt(directory / kPrivateKeyFile, fault,
+                   "restore it from a backup, or remove it to get a new key that every client must be told");
+  }
+  return *key;
+}
+
+Result<control::BearerToken> load_or_create_api_token(const std::filesystem::path& directory, Random& random) {
+  Result<std::string> text = load_or_create(directory, kApiTokenFile, [&] {
+    Secret<32> bits;
+    random.fill(bits.reveal_mutable());
+    return hex_encode(bits.reveal());
+  });
+  if (!text) return fail(text.error());
+  std::optional<control::BearerToken> token;
+  const Fault fault = parse_token(*text, token);
+  wipe(text->data(), text->size());
+  if (!fault.empty()) return corrupt(directory / kApiTokenFile, fault, "correct it, or remove it to get a new one");
+  return *token;
+}
+
+}  // namespace vpn::cli

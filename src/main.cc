@@ -1,0 +1,232 @@
+// The composition root: settings -> objects -> run -> stop. The only place that names a concrete store, tunnel and
+// host.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cli/client_command.h"
+#include "cli/command_line.h"
+#include "cli/engine_arguments.h"
+#include "cli/key_command.h"
+#include "cli/log_sink.h"
+#include "cli/serve.h"
+#include "control/api/server.h"
+#include "control/service/client_manager.h"
+#include "control/service/endpoint_log.h"
+#include "control/store/sqlite/sqlite_store.h"
+#include "host/linux_host.h"
+#include "tunnel/userspace/userspace_tunnel.h"
+
+namespace vpn {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr const char* kVersion = VPN_VERSION;  // from CMakeLists.txt
+
+/// Our NAT and forwarding rules, for as long as it lives.
+class ActiveRules {
+ public:
+  ActiveRules(host::Host& host, Logger& logger) : host_(host), logger_(logger) {}
+  ~ActiveRules() {
+    if (const Status removed = host_.remove_rules(); !removed) {
+      logger_.warn("our firewall rules are left behind, the next start replaces them",
+                   {{"cause", removed.error().message}});
+    }
+  }
+  ActiveRules(const ActiveRules&) = delete;
+  ActiveRules& operator=(const ActiveRules&) = delete;
+
+ private:
+  host::Host& host_;
+  Logger& logger_;
+};
+
+control::Post make_post(asio::io_context& io) {
+  return [&io](std::function<void()> task) { asio::post(io, std::move(task)); };
+}
+
+control::Delay make_delay(asio::io_context& io) {
+  return [&io](std::chrono::milliseconds delay, std::function<void()> task) {
+    auto timer = std::make_shared<asio::steady_timer>(io, delay);
+    timer->async_wait([timer, task = std::move(task)](const boost::system::error_code& error) {
+      if (!error) task();
+    });
+  };
+}
+
+Result<control::Network> describe_network(const cli::Settings& settings, host::Host& host) {
+  control::Network network{.gateway = settings.wg_subnet,
+                           .allowed_ips = settings.peer_allowed_ips,
+                           .server_ip = settings.server_ip,
+                           .server_port = settings.server_port};
+  if (network.server_ip.empty()) {
+    const Result<IpAddress> detected = host.detect_address();
+    if (!detected) return fail(detected.error());
+    network.server_ip = to_string(*detected);
+  }
+  return network;
+}
+
+/// Address, forwarding and NAT around the tunnel, then the tunnel's own key and port: from here on packets could flow,
+/// but there is no peer yet.
+Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tunnel& tunnel, host::Host& host) {
+  const std::string& name = tunnel.interface_name();
+  if (Status done = host.enable_forwarding(); !done) return done;
+  if (Status done = host.apply_rules({name, settings.wg_subnet.masked(), settings.nat}); !done) return done;
+  if (Status done = host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes}); !done) return done;
+  return tunnel.configure({key, settings.wg_port});
+}
+
+/// Serves until a signal or the interface's end, then lets go in order. The exit code.
+int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients, control::EndpointLog& endpoints,
+        asio::signal_set& signals, int tunnel_closed_fd, Logger& logger) {
+  int exit_code = cli::kSuccess;
+  asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
+  const auto stop = [&] {
+    api.stop([&] {
+      clients.stop();
+      endpoints.flush();
+      io.stop();
+    });
+  };
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    tunnel_end.cancel();
+    stop();
+  });
+  tunnel_end.async_wait(asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code& error) {
+    if (error) return;
+    signals.cancel();
+    logger.error("the WireGuard interface is gone, stopping");
+    exit_code = cli::kFailure;
+    stop();
+  });
+  io.run();
+  return exit_code;
+}
+
+int serve(const cli::Settings& settings, Logger& logger) {
+  const SystemClock clock;
+  SystemRandom random;
+  asio::io_context io(1);  // its one thread, this one, is the control strand
+  asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
+
+  const auto identity = cli::load_identity(settings, random);
+  if (!identity) return cli::report(identity.error(), cli::exit_code_of(identity.error()));
+
+  const auto store = control::SqliteStore::open(settings.state_dir / "clients.db", logger);
+  if (!store) return cli::report(store.error(), cli::kUsageError);
+
+  host::LinuxHost host;
+  const auto network = describe_network(settings, host);
+  if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
+
+  const auto tunnel =
+      tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
+  if (!tunnel) return cli::report(tunnel.error(), cli::exit_code_of(tunnel.error()));
+  const ActiveRules rules(host, logger);
+  if (const Status up = bring_up(settings, identity->private_key, **tunnel, host); !up) {
+    return cli::report(up.error(), cli::exit_code_of(up.error()));
+  }
+
+  const auto clients = control::ClientManager::start({.network = *network, .server_key = identity->public_key}, **store,
+                                                     **tunnel, clock, make_post(io), make_delay(io), logger);
+  if (!clients) return cli::report(clients.error(), cli::kUsageError);
+  control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
+                                 logger);
+  endpoints.start();
+
+  const auto api = control::ApiServer::listen(
+      io,
+      {.address = settings.api_address,
+       .port = settings.api_port,
+       .socket_path = settings.api_socket,
+       .auth = settings.api_auth,
+       .token = identity->api_token},
+      {.clients = **clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
+      {.version = kVersion, .public_key = identity->public_key, .network = *network});
+  if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
+
+  cli::announce(settings,
+                {.version = kVersion,
+                 .tunnel_kind = std::string((*tunnel)->kind()),
+                 .store = (*store)->description(),
+                 .public_key = identity->public_key,
+                 .api_token_file = identity->api_token_file,
+                 .network = *network},
+                logger);
+  return run(io, **api, **clients, endpoints, signals, (*tunnel)->closed_fd(), logger);
+}
+
+int run_serve(const cli::Arguments& arguments) {
+  const auto settings = cli::read_serve_settings(arguments);
+  if (const int* exit_code = std::get_if<int>(&settings)) return *exit_code;
+  ::umask(077);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout must not end the gateway
+  cli::raise_file_limit();
+  const auto& chosen = std::get<cli::Settings>(settings);
+  cli::LogSink logger(chosen.log_level, chosen.log_format);
+  return serve(chosen, logger);
+}
+
+struct Command {
+  std::string_view name;
+  const char* summary;
+  int (*run)(const cli::Arguments& arguments);
+};
+
+constexpr std::array kCommands = {
+    Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
+    Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
+    Command{"genkey", "Prints a fresh private key", cli::run_genkey},
+    Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
+    Command{"genpsk", "Prints a fresh preshared key", cli::run_genpsk},
+    Command{"engine", "A WireGuard interface alone, for wg and wg-quick", cli::run_engine_command},
+};
+
+int print_usage(std::FILE* out, int exit_code) {
+  std::fputs(
+      "A WireGuard VPN gateway, managed over REST.\nUsage: vpn-enabler COMMAND [arguments] | --help | --version\n\n",
+      out);
+  for (const Command& command : kCommands) std::fprintf(out, "  %-8s %s\n", command.name.data(), command.summary);
+  std::fputs(
+      "\n`vpn-enabler COMMAND --help` shows a command's arguments. Example:\n"
+      "  vpn-enabler serve\n  vpn-enabler client add laptop\n",
+      out);
+  return exit_code;
+}
+
+int dispatch(std::string_view program, cli::Arguments arguments) {
+  const std::string name = arguments.empty() ? "" : arguments.front();
+  if (name == "--version") return std::printf("vpn-enabler %s\n", kVersion) > 0 ? cli::kSuccess : cli::kFailure;
+  if (program.substr(program.rfind('/') + 1) == "vpn-engine") return cli::run_engine_command(arguments);
+  if (name == "--help" || name == "-h") return print_usage(stdout, cli::kSuccess);
+  const auto command = std::ranges::find(kCommands, name, &Command::name);
+  if (command == kCommands.end()) return print_usage(stderr, cli::kUsageError);
+  arguments.erase(arguments.begin());
+  return command->run(arguments);
+}
+
+}  // namespace
+}  // namespace vpn
+
+int main(int argc, char** argv) {
+  return vpn::dispatch(argc > 0 ? argv[0] : "", vpn::cli::Arguments(argv + std::min(argc, 1), argv + argc));
+}
