@@ -3,7 +3,7 @@
 //     using Implementations = ::testing::Types<MemoryRig>;
 //     INSTANTIATE_TYPED_TEST_SUITE_P(Memory, TunnelContract, Implementations);
 //
-// A rig holds a fresh tunnel and the world around it:
+// A rig holds a fresh tunnel and the world around it, in which no UDP port is taken yet:
 //
 //     Tunnel& tunnel();
 //     std::uint16_t taken_port();                        // a UDP port that somebody else holds
@@ -27,6 +27,7 @@ namespace vpn::tunnel {
 template <typename Rig>
 class TunnelContract : public ::testing::Test {
  protected:
+  static constexpr std::uint16_t kPort = 51820;
   static constexpr std::chrono::seconds kPatience{10};
 
   TunnelContract() {
@@ -35,7 +36,7 @@ class TunnelContract : public ::testing::Test {
       learned_ = true;
       changed_.notify_one();
     });
-    EXPECT_TRUE(tunnel_.configure({own_key_, 0}));
+    EXPECT_TRUE(tunnel_.configure({own_key_, kPort}));
   }
 
   PrivateKey new_key() { return engine::crypto::generate_private_key(random_); }
@@ -114,12 +115,12 @@ class TunnelContract : public ::testing::Test {
 
 TYPED_TEST_SUITE_P(TunnelContract);
 
-TYPED_TEST_P(TunnelContract, StartsWithItsKeyAFreePortAndNoPeers) {
+TYPED_TEST_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst) {
   const TunnelStatus status = this->status();
   EXPECT_EQ(status.interface_name, this->tunnel_.interface_name());
   EXPECT_TRUE(status.private_key == this->own_key_);
   EXPECT_EQ(status.public_key, engine::crypto::derive_public_key(this->own_key_));
-  EXPECT_NE(status.listen_port, 0);
+  EXPECT_EQ(status.listen_port, this->kPort);
   EXPECT_TRUE(status.peers.empty());
 }
 
@@ -194,7 +195,7 @@ TYPED_TEST_P(TunnelContract, KeepsItsPeersWhenItsOwnKeyChanges) {
   const Peer peer = this->new_peer({"10.0.0.1/32"});
   this->set({peer});
   const PrivateKey next = this->new_key();
-  EXPECT_TRUE(this->tunnel_.configure({next, 0}));
+  EXPECT_TRUE(this->tunnel_.configure({next, this->kPort}));
   EXPECT_EQ(this->status().public_key, engine::crypto::derive_public_key(next));
   this->expect_holds({peer});
 }
@@ -203,18 +204,18 @@ TYPED_TEST_P(TunnelContract, IsNeverAPeerOfItself) {
   const PrivateKey next = this->new_key();
   this->set({this->peer_of(this->own_key_), this->peer_of(next)});
   this->expect_holds({this->peer_of(next)});
-  EXPECT_TRUE(this->tunnel_.configure({next, 0}));
+  EXPECT_TRUE(this->tunnel_.configure({next, this->kPort}));
   this->expect_holds({});
 }
 
-TYPED_TEST_P(TunnelContract, SaysThatAPortIsTakenAndKeepsItsOwn) {
-  const std::uint16_t port = this->status().listen_port;
-  const Status status = this->tunnel_.configure({this->own_key_, this->rig_.taken_port()});
+TYPED_TEST_P(TunnelContract, SaysThatAPortIsTakenAndChangesNothing) {
+  const std::uint16_t taken = this->rig_.taken_port();
+  const Status status = this->tunnel_.configure({this->new_key(), taken});
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
-  EXPECT_NE(status.error().message.find(std::to_string(this->rig_.taken_port())), std::string::npos)
-      << status.error().message;
-  EXPECT_EQ(this->status().listen_port, port);
+  EXPECT_NE(status.error().message.find(std::to_string(taken)), std::string::npos) << status.error().message;
+  EXPECT_EQ(this->status().listen_port, this->kPort);
+  EXPECT_TRUE(this->status().private_key == this->own_key_);
 }
 
 TYPED_TEST_P(TunnelContract, LearnsWhereAPeerCallsFrom) {
@@ -290,12 +291,12 @@ TYPED_TEST_P(TunnelContract, TakesTenThousandPeersInOneDelta) {
   EXPECT_LT(SystemClock().now() - start, std::chrono::seconds(20));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(TunnelContract, StartsWithItsKeyAFreePortAndNoPeers, ShowsWhatWasSet,
+REGISTER_TYPED_TEST_SUITE_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst, ShowsWhatWasSet,
                             MakesAPeerExactlyWhatIsSet, MovesAllowedIpsFromWhoeverHeldThem, SwapsAllowedIpsInOneDelta,
                             RemovesPeersAndTakesUnknownKeysForGone, HandsARemovedPeersAllowedIpsOnInOneDelta,
-                            KeepsItsPeersWhenItsOwnKeyChanges, IsNeverAPeerOfItself, SaysThatAPortIsTakenAndKeepsItsOwn,
-                            LearnsWhereAPeerCallsFrom, KeepsALearnedEndpointWhenThePeerOrAnotherIsSet,
-                            ForgetsTheEndpointOfARemovedPeer, RestoresEndpointsOnlyWhereNoneWasLearned,
-                            TakesTenThousandPeersInOneDelta);
+                            KeepsItsPeersWhenItsOwnKeyChanges, IsNeverAPeerOfItself,
+                            SaysThatAPortIsTakenAndChangesNothing, LearnsWhereAPeerCallsFrom,
+                            KeepsALearnedEndpointWhenThePeerOrAnotherIsSet, ForgetsTheEndpointOfARemovedPeer,
+                            RestoresEndpointsOnlyWhereNoneWasLearned, TakesTenThousandPeersInOneDelta);
 
 }  // namespace vpn::tunnel

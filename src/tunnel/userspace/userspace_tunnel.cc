@@ -1,0 +1,123 @@
+#include "tunnel/userspace/userspace_tunnel.h"
+
+#include <unordered_set>
+#include <utility>
+
+namespace vpn::tunnel {
+namespace {
+
+using engine::protocol::InterfaceUpdate;
+using engine::protocol::PeerSnapshot;
+using engine::protocol::PeerUpdate;
+
+// Everything that a Peer says, and nothing that it does not: no endpoint.
+PeerUpdate to_update(const Peer& peer) {
+  PeerUpdate update;
+  update.public_key = peer.public_key;
+  update.preshared_key = peer.preshared_key.value_or(PresharedKey());
+  update.persistent_keepalive_s = peer.persistent_keepalive_s;
+  update.replace_allowed_ips = true;
+  update.allowed_ips.reserve(peer.allowed_ips.size());
+  for (const IpPrefix& prefix : peer.allowed_ips) update.allowed_ips.push_back({prefix});
+  return update;
+}
+
+PeerStatus to_status(PeerSnapshot&& snapshot) {
+  PeerStatus status;
+  status.peer.public_key = snapshot.public_key;
+  if (!snapshot.preshared_key.is_zero()) status.peer.preshared_key = snapshot.preshared_key;
+  status.peer.allowed_ips = std::move(snapshot.allowed_ips);
+  status.peer.persistent_keepalive_s = snapshot.persistent_keepalive_s;
+  status.endpoint = snapshot.endpoint;
+  status.last_handshake = snapshot.last_handshake;
+  status.rx_bytes = snapshot.rx_bytes;
+  status.tx_bytes = snapshot.tx_bytes;
+  return status;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<UserspaceTunnel>> UserspaceTunnel::open(const engine::DeviceOptions& options, const Clock& clock,
+                                                               Random& random, Logger& logger) {
+  auto device = engine::Device::open(options, clock, random, logger);
+  if (!device) return fail(std::move(device.error()));
+  std::unique_ptr<UserspaceTunnel> tunnel(new UserspaceTunnel(*std::move(device)));
+  if (Status status = tunnel->open_uapi(clock); !status) {
+    logger.warn("no UAPI socket; going on without, and `wg show` cannot look at this tunnel",
+                {{"interface", tunnel->interface_name()}, {"error", status.error().message}});
+  }
+  return tunnel;
+}
+
+Status UserspaceTunnel::open_uapi(const Clock& clock) {
+  engine::UapiHandler handler{
+      .configure = [device = device_.get()](const InterfaceUpdate& update) { return device->configure(update); },
+      .snapshot = [device = device_.get()] { return device->snapshot(); }};
+  auto uapi = engine::UapiServer::open(engine::kUapiDirectory, interface_name(), std::move(handler), clock);
+  if (!uapi) return fail(std::move(uapi.error()));
+  uapi_ = *std::move(uapi);
+  return {};
+}
+
+Status UserspaceTunnel::configure(const InterfaceConfig& config) {
+  InterfaceUpdate update;
+  update.private_key = config.private_key;
+  update.listen_port = config.listen_port;
+  return device_->configure(update);
+}
+
+Status UserspaceTunnel::apply(const Delta& delta) {
+  InterfaceUpdate update;
+  update.peers.reserve(delta.remove.size() + delta.set.size());
+  for (const PublicKey& key : delta.remove) {
+    PeerUpdate& peer = update.peers.emplace_back();
+    peer.public_key = key;
+    peer.remove = true;
+  }
+  for (const Peer& peer : delta.set) update.peers.push_back(to_update(peer));
+  return device_->configure(update);
+}
+
+Result<TunnelStatus> UserspaceTunnel::status() const {
+  engine::protocol::InterfaceSnapshot snapshot = device_->snapshot();
+  TunnelStatus status;
+  status.interface_name = device_->interface_name();
+  status.private_key = snapshot.private_key;
+  status.public_key = snapshot.public_key;
+  status.listen_port = snapshot.listen_port;
+  status.fwmark = snapshot.fwmark;
+  status.peers.reserve(snapshot.peers.size());
+  for (PeerSnapshot& peer : snapshot.peers) status.peers.push_back(to_status(std::move(peer)));
+  return status;
+}
+
+// A peer that calls between the two steps gets its old endpoint back for as long as its next packet takes.
+Status UserspaceTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) {
+  std::unordered_set<PublicKey> known;
+  for (const PeerSnapshot& peer : device_->snapshot().peers) {
+    if (peer.endpoint) known.insert(peer.public_key);
+  }
+  InterfaceUpdate update;
+  for (const PeerEndpoint& restored : endpoints) {
+    if (!restored.endpoint || known.contains(restored.public_key)) continue;
+    PeerUpdate& peer = update.peers.emplace_back();
+    peer.public_key = restored.public_key;
+    peer.update_only = true;
+    peer.endpoint = restored.endpoint;
+  }
+  return device_->configure(update);
+}
+
+std::vector<PeerEndpoint> UserspaceTunnel::take_learned_endpoints() {
+  std::vector<PeerEndpoint> taken;
+  for (const engine::protocol::LearnedEndpoint& learned : device_->take_learned_endpoints()) {
+    taken.push_back({learned.public_key, learned.endpoint, learned.last_handshake});
+  }
+  return taken;
+}
+
+void UserspaceTunnel::on_learned_endpoints(std::function<void()> listener) {
+  device_->on_learned_endpoints(std::move(listener));
+}
+
+}  // namespace vpn::tunnel
