@@ -1,8 +1,8 @@
 // The clients: what may be asked of them, and the order in which it happens.
 //
-// A request validates against memory, commits to the store, then the reconciler applies the difference to the tunnel, then the
-// caller is answered. Every method and every callback runs on the control strand; the store has a thread of its own behind
-// the committer, where requests that arrive together share one commit.
+// A request validates against memory, commits to the store, then the reconciler applies the difference to the tunnel,
+// then the caller is answered. Every method and every callback runs on the control strand; the store has a thread of
+// its own behind the committer, where requests that arrive together share one commit.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ struct NewClient {
 
 struct Health {
   bool store_ok = true;
-  std::string store_detail;   ///< the last failure, in words without secrets
+  std::string store_detail;  ///< the last failure, in words without secrets
   bool tunnel_ok = true;
   std::string tunnel_detail;
   bool ok() const { return store_ok && tunnel_ok; }
@@ -41,9 +41,9 @@ class ClientService {
 
   virtual ~ClientService() = default;
 
-  /// Errors: kInvalidArgument (field publicKey: zero, the server's own, low order; field name), kAlreadyExists (field publicKey
-  /// or name), kExhausted (no address left; the message says how many clients the subnet holds), kUnavailable.
-  /// The callback is called exactly once, perhaps before create() returns.
+  /// Errors: kInvalidArgument (field publicKey: zero, the server's own, low order; field name), kAlreadyExists (field
+  /// publicKey or name), kExhausted (no address left; the message says how many clients the subnet holds),
+  /// kUnavailable. The callback is called exactly once, perhaps before create() returns.
   virtual void create(NewClient request, ClientCallback done) = 0;
   /// kNotFound, kUnavailable.
   virtual void remove(const PublicKey& key, StatusCallback done) = 0;

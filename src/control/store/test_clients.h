@@ -12,17 +12,17 @@ namespace vpn::control {
 
 namespace contract {
 
-inline PublicKey key(std::uint8_t number) {
+inline PublicKey key(int number) {
   PublicKey key;
-  key.bytes.fill(number);
+  key.bytes.fill(static_cast<std::uint8_t>(number));
   return key;
 }
 
 /// A client whose key, address and name differ from those of every other number.
-inline Client client(std::uint8_t number) {
+inline Client client(int number) {
   return {.public_key = key(number),
           .preshared_key = std::nullopt,
-          .address = IpAddress::v4(0xc0a80200u + number),
+          .address = IpAddress::v4(0xc0a80200u + static_cast<std::uint32_t>(number)),
           .allowed_ips = "0.0.0.0/0,::/0",
           .name = "client " + std::to_string(number),
           .enabled = true,

@@ -40,7 +40,7 @@ void fill_disk(const std::string& file) {
   ASSERT_EQ(errno, ENOSPC);
 }
 
-Status insert(Store& store, std::uint8_t number) {
+Status insert(Store& store, int number) {
   return store.commit(std::vector<Mutation>{InsertClient{contract::client(number)}})[0];
 }
 
@@ -52,7 +52,7 @@ TEST(SqliteStoreDisk, RefusesWhileTheDiskIsFullAndGoesOnWhenItHasRoom) {
     ASSERT_TRUE(insert(*store, 1));
 
     fill_disk(directory.file("ballast"));
-    std::uint8_t number = 2;
+    int number = 2;
     Status status;
     while (number < 200 && (status = insert(*store, number))) ++number;  // the log may have a little room left
     ASSERT_FALSE(status);

@@ -166,7 +166,7 @@ TEST(SqliteStore, RefusesANewerFormatNamingBothVersions) {
 TEST(SqliteStore, RefusesADamagedPage) {
   const TemporaryDirectory directory;
   auto store = open_store(directory.file());
-  for (std::uint8_t number = 1; number < 200; ++number) {
+  for (int number = 1; number < 200; ++number) {
     ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(number)}})[0]);
   }
   store.reset();
@@ -180,7 +180,7 @@ TEST(SqliteStore, RefusesADamagedPage) {
 TEST(SqliteStore, RefusesATruncatedFile) {
   const TemporaryDirectory directory;
   auto store = open_store(directory.file());
-  for (std::uint8_t number = 1; number < 200; ++number) {
+  for (int number = 1; number < 200; ++number) {
     ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(number)}})[0]);
   }
   store.reset();

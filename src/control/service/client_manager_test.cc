@@ -1,0 +1,372 @@
+#include "control/service/client_manager.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "control/service/gated_store.h"
+#include "control/service/test_log.h"
+#include "control/service/test_strand.h"
+#include "control/store/test_clients.h"
+#include "tunnel/memory/memory_tunnel.h"
+
+namespace vpn::control {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+class ClientManagerTest : public testing::Test {
+ protected:
+  ~ClientManagerTest() override { store_.open(); }
+
+  void start() {
+    auto started = try_start();
+    ASSERT_TRUE(started) << started.error().message;
+    manager_ = std::move(*started);
+  }
+
+  Result<std::unique_ptr<ClientManager>> try_start() {
+    return ClientManager::start(options_, store_, tunnel_, clock_, strand_.post(), strand_.delay(), log_);
+  }
+
+  void restart() {
+    manager_->stop();
+    strand_.run_posted();
+    manager_.reset();
+    start();
+  }
+
+  /// Asks, and remembers the answer: "create 1: ok 192.168.2.2".
+  void ask_create(int number, std::string name = "") {
+    ask_create({.public_key = contract::key(number), .preshared_key = std::nullopt, .name = std::move(name)},
+               "create " + std::to_string(number));
+  }
+  void ask_create(NewClient request, std::string label) {
+    manager_->create(std::move(request), [this, label](const Result<Client>& created) {
+      answers_.push_back(label + ": " +
+                         (created ? "ok " + to_string(created->address) : contract::outcome(fail(created.error()))));
+      if (!created) last_message_ = created.error().message;
+    });
+    ++asked_;
+  }
+  void ask_remove(int number) { manager_->remove(contract::key(number), remember("remove " + std::to_string(number))); }
+  void ask_enabled(int number, bool enabled) {
+    manager_->set_enabled(contract::key(number), enabled,
+                          remember((enabled ? "enable " : "disable ") + std::to_string(number)));
+  }
+  ClientService::StatusCallback remember(const std::string& label) {
+    ++asked_;
+    return [this, label](const Status& status) { answers_.push_back(label + ": " + contract::outcome(status)); };
+  }
+
+  /// Every answer since the last call.
+  std::vector<std::string> answers() {
+    strand_.run_until([this] { return answers_.size() == asked_; });
+    asked_ = 0;
+    return std::exchange(answers_, {});
+  }
+
+  /// "1 192.168.2.2/32" for each peer of the tunnel.
+  std::vector<std::string> peers() const {
+    std::vector<std::string> lines;
+    const auto tunnel = tunnel_.status();
+    for (const tunnel::PeerStatus& status : tunnel->peers) {
+      lines.push_back(std::to_string(status.peer.public_key.bytes[0]) + " " + to_string(status.peer.allowed_ips.at(0)));
+    }
+    return lines;
+  }
+
+  static ClientManager::Options default_options() {
+    ClientManager::Options options;
+    options.network.gateway = *IpPrefix::parse("192.168.2.1/24");
+    options.server_key = contract::key(200);
+    return options;
+  }
+
+  ClientManager::Options options_ = default_options();
+  GatedStore store_;
+  tunnel::MemoryTunnel tunnel_;
+  ManualClock clock_;
+  TestStrand strand_;
+  TestLog log_;
+  std::vector<std::string> answers_;
+  std::string last_message_;  // of the last refused creation
+  std::size_t asked_ = 0;
+  std::unique_ptr<ClientManager> manager_;  // last: its thread uses the others
+};
+
+TEST_F(ClientManagerTest, CreatesInStoreMemoryAndTunnel) {
+  start();
+  PresharedKey preshared_key;
+  preshared_key.reveal_mutable()[0] = 7;
+  ask_create({.public_key = contract::key(1), .preshared_key = preshared_key, .name = "anna"}, "anna");
+  EXPECT_THAT(answers(), ElementsAre("anna: ok 192.168.2.2"));
+
+  const Client expected{.public_key = contract::key(1),
+                        .preshared_key = preshared_key,
+                        .address = *IpAddress::parse("192.168.2.2"),
+                        .allowed_ips = "0.0.0.0/0,::/0",
+                        .name = "anna",
+                        .enabled = true,
+                        .created_at = clock_.wall_now()};
+  EXPECT_EQ(*manager_->find(contract::key(1)), expected);
+  EXPECT_EQ(manager_->find_by_name("anna"), manager_->find(contract::key(1)));
+  EXPECT_THAT(*store_.load(), ElementsAre(expected));
+  const auto peers = tunnel_.status()->peers;
+  ASSERT_EQ(peers.size(), 1u);
+  EXPECT_EQ(peers[0].peer, (tunnel::Peer{.public_key = contract::key(1),
+                                         .preshared_key = preshared_key,
+                                         .allowed_ips = {*IpPrefix::parse("192.168.2.2/32")},
+                                         .persistent_keepalive_s = 25}));
+}
+
+TEST_F(ClientManagerTest, DisablesEnablesAndRemoves) {
+  start();
+  ask_create(1);
+  ask_create(2);
+  (void)answers();
+  ask_enabled(1, false);
+  ask_enabled(1, false);
+  EXPECT_THAT(answers(), ElementsAre("disable 1: ok", "disable 1: ok"));
+  EXPECT_THAT(peers(), ElementsAre("2 192.168.2.3/32"));
+  EXPECT_FALSE(manager_->find(contract::key(1))->enabled);
+
+  ask_create(3);
+  EXPECT_THAT(answers(), ElementsAre("create 3: ok 192.168.2.4")) << "a disabled client keeps its address";
+  ask_enabled(1, true);
+  EXPECT_THAT(answers(), ElementsAre("enable 1: ok"));
+  EXPECT_THAT(peers(), UnorderedElementsAre("1 192.168.2.2/32", "2 192.168.2.3/32", "3 192.168.2.4/32"));
+
+  ask_remove(1);
+  EXPECT_THAT(answers(), ElementsAre("remove 1: ok"));
+  EXPECT_EQ(manager_->find(contract::key(1)), nullptr);
+  ask_create(4);
+  EXPECT_THAT(answers(), ElementsAre("create 4: ok 192.168.2.2")) << "a removed client's does not";
+}
+
+TEST_F(ClientManagerTest, RefusesAnUnknownKey) {
+  start();
+  ask_remove(1);
+  ask_enabled(1, true);
+  ask_enabled(1, false);
+  EXPECT_THAT(answers(), ElementsAre("remove 1: not found publicKey", "enable 1: not found publicKey",
+                                     "disable 1: not found publicKey"));
+  EXPECT_EQ(store_.inner().commit_count(), 0u);
+}
+
+TEST_F(ClientManagerTest, RefusesKeysThatNoClientMayHave) {
+  start();
+  PublicKey low_order;
+  low_order.bytes[0] = 1;
+  for (const PublicKey& key : {PublicKey(), options_.server_key, low_order}) {
+    ask_create({.public_key = key, .preshared_key = std::nullopt, .name = ""}, "bad");
+    EXPECT_THAT(answers(), ElementsAre("bad: invalid argument publicKey"));
+  }
+  ask_create(1, "two\nlines");
+  EXPECT_THAT(answers(), ElementsAre("create 1: invalid argument name"));
+  EXPECT_EQ(store_.inner().commit_count(), 0u);
+}
+
+TEST_F(ClientManagerTest, RefusesAKeyOrNameThatExists) {
+  start();
+  ask_create(1, "anna");
+  (void)answers();
+  ask_create(1);
+  EXPECT_THAT(answers(), ElementsAre("create 1: already exists publicKey"));
+  EXPECT_EQ(last_message_, "The client with public key " + to_string(contract::key(1)) + " exists");
+  ask_create(2, "anna");
+  EXPECT_THAT(answers(), ElementsAre("create 2: already exists name"));
+  ask_create(2);
+  ask_create(3);
+  EXPECT_THAT(answers(), ElementsAre("create 2: ok 192.168.2.3", "create 3: ok 192.168.2.4")) << "no address was lost";
+}
+
+TEST_F(ClientManagerTest, LetsExactlyOneOfConcurrentCreationsWin) {
+  start();
+  store_.close();
+  ask_create(9);
+  store_.wait_for_commit();
+  ask_create(1, "anna");
+  ask_create(1);
+  ask_create(2, "anna");
+  store_.open();
+  EXPECT_THAT(answers(), UnorderedElementsAre("create 9: ok 192.168.2.2", "create 1: ok 192.168.2.3",
+                                              "create 1: already exists publicKey", "create 2: already exists name"));
+  EXPECT_EQ(manager_->list().size(), 2u);
+}
+
+TEST_F(ClientManagerTest, OrdersWhatIsAskedOfAClientOnItsWay) {
+  start();
+  store_.close();
+  ask_create(9);
+  store_.wait_for_commit();
+  ask_create(1);
+  ask_enabled(1, false);
+  ask_create(2);
+  ask_remove(2);
+  ask_remove(2);
+  EXPECT_EQ(manager_->find(contract::key(1)), nullptr) << "not before it is durable";
+  store_.open();
+  EXPECT_THAT(answers(), ElementsAre("create 9: ok 192.168.2.2", "create 1: ok 192.168.2.3", "disable 1: ok",
+                                     "create 2: ok 192.168.2.4", "remove 2: ok", "remove 2: not found publicKey"));
+  EXPECT_FALSE(manager_->find(contract::key(1))->enabled);
+  EXPECT_EQ(manager_->find(contract::key(2)), nullptr);
+  EXPECT_THAT(peers(), ElementsAre("9 192.168.2.2/32"));
+}
+
+TEST_F(ClientManagerTest, FillsTheSubnetAndSaysHowManyItHolds) {
+  start();
+  NewClient request;
+  for (std::uint32_t number = 0; number < 253; ++number) {
+    store_be32(request.public_key.bytes.data(), 0x01020300 + number);
+    ask_create(request, "create");
+  }
+  const auto created = answers();
+  EXPECT_EQ(created.front(), "create: ok 192.168.2.2");
+  EXPECT_EQ(created.back(), "create: ok 192.168.2.254");
+  ask_create(1);
+  EXPECT_THAT(answers(), ElementsAre("create 1: exhausted "));
+  EXPECT_THAT(last_message_, HasSubstr("The subnet 192.168.2.0/24 holds 253 clients"));
+  manager_->remove(request.public_key, remember("remove"));
+  (void)answers();
+  ask_create(1);
+  EXPECT_THAT(answers(), ElementsAre("create 1: ok 192.168.2.254"));
+}
+
+TEST_F(ClientManagerTest, RefusesMoreClientsThanATunnelTakes) {
+  options_.max_clients = 2;
+  start();
+  for (const int number : {1, 2, 3}) ask_create(number);
+  EXPECT_THAT(answers(),
+              UnorderedElementsAre("create 1: ok 192.168.2.2", "create 2: ok 192.168.2.3", "create 3: exhausted "));
+  EXPECT_THAT(last_message_, HasSubstr("2 clients"));
+}
+
+TEST_F(ClientManagerTest, ListsInOrderOfAddress) {
+  start();
+  for (const int number : {30, 20, 10}) ask_create(number);
+  (void)answers();
+  ask_remove(20);
+  (void)answers();
+  ask_create(40);
+  (void)answers();
+  std::vector<int> numbers;
+  for (const Client* client : manager_->list()) numbers.push_back(client->public_key.bytes[0]);
+  EXPECT_THAT(numbers, ElementsAre(30, 40, 10));
+}
+
+TEST_F(ClientManagerTest, RefusesWhileTheStoreFailsAndLeavesEverythingAsItWas) {
+  options_.committer.probe_interval = std::chrono::milliseconds(1);
+  start();
+  ask_create(1);
+  (void)answers();
+  store_.inner().fail_with("disk full");
+  ask_create(2, "anna");
+  ask_enabled(1, false);
+  ask_remove(1);
+  EXPECT_THAT(answers(), ElementsAre("create 2: unavailable ", "disable 1: unavailable ", "remove 1: unavailable "));
+  strand_.run_until([this] { return !manager_->health().ok(); });
+  EXPECT_EQ(manager_->health().store_detail, "disk full");
+  EXPECT_TRUE(manager_->health().tunnel_ok);
+  EXPECT_THAT(peers(), ElementsAre("1 192.168.2.2/32")) << "the data plane goes on";
+  EXPECT_TRUE(manager_->find(contract::key(1))->enabled);
+
+  store_.inner().fail_with(std::nullopt);
+  strand_.run_until([this] { return manager_->health().ok(); });
+  ask_create(2, "anna");
+  EXPECT_THAT(answers(), ElementsAre("create 2: ok 192.168.2.3")) << "key, name and address were given back";
+}
+
+TEST_F(ClientManagerTest, AnswersSuccessWhenOnlyTheTunnelFailsAndCatchesUp) {
+  start();
+  tunnel_.fail_next(2, {ErrorCode::kUnavailable, "the interface is down"});
+  ask_create(1);
+  EXPECT_THAT(answers(), ElementsAre("create 1: ok 192.168.2.2"));
+  EXPECT_FALSE(manager_->health().tunnel_ok);
+  EXPECT_EQ(manager_->health().tunnel_detail, "the interface is down");
+  strand_.advance(std::chrono::seconds(60));
+  EXPECT_TRUE(manager_->health().ok());
+  EXPECT_THAT(peers(), ElementsAre("1 192.168.2.2/32"));
+}
+
+TEST_F(ClientManagerTest, TakesUpWhereItStopped) {
+  start();
+  for (const int number : {1, 2, 3}) ask_create(number, "client " + std::to_string(number));
+  ask_remove(1);
+  ask_enabled(3, false);
+  (void)answers();
+  ASSERT_TRUE(
+      tunnel_.apply({.set = {{.public_key = contract::key(77), .preshared_key = std::nullopt, .allowed_ips = {}}},
+                     .remove = {contract::key(2)}}));
+  restart();
+  EXPECT_THAT(peers(), ElementsAre("2 192.168.2.3/32")) << "the tunnel is what the store says";
+  EXPECT_FALSE(manager_->find_by_name("client 3")->enabled);
+  ask_create(2);
+  ask_create(4, "client 3");
+  ask_create(5);
+  EXPECT_THAT(answers(), ElementsAre("create 2: already exists publicKey", "create 4: already exists name",
+                                     "create 5: ok 192.168.2.2"));
+}
+
+TEST_F(ClientManagerTest, KeepsButDoesNotServeClientsOutsideTheSubnet) {
+  std::vector<Mutation> stored;
+  for (int number = 1; number <= 30; ++number) {
+    Client client = contract::client(number);
+    client.address = IpAddress::v4(0x0a000000u + number);
+    stored.emplace_back(InsertClient{client});
+  }
+  Client gateway = contract::client(31), inside = contract::client(32);
+  gateway.address = options_.network.gateway.address;
+  stored.emplace_back(InsertClient{gateway});
+  stored.emplace_back(InsertClient{inside});
+  for (const Status& status : store_.inner().commit(stored)) ASSERT_TRUE(status);
+
+  start();
+  EXPECT_THAT(peers(), ElementsAre("32 192.168.2.32/32"));
+  EXPECT_EQ(manager_->list().size(), 32u);
+  EXPECT_EQ(log_.lines().size(), 11u) << "ten by name and the count of the others";
+  EXPECT_THAT(log_.lines().back(), HasSubstr("count=21"));
+  ask_enabled(1, false);
+  ask_enabled(1, true);
+  ask_remove(2);
+  EXPECT_THAT(answers(), ElementsAre("disable 1: ok", "enable 1: ok", "remove 2: ok"));
+  EXPECT_THAT(peers(), ElementsAre("32 192.168.2.32/32"));
+}
+
+TEST_F(ClientManagerTest, RefusesToStartOnAStoreItCannotUse) {
+  options_.network.gateway = *IpPrefix::parse("192.168.2.1/31");
+  EXPECT_EQ(try_start().error().field, "WG_SUBNET");
+  options_.network.gateway = *IpPrefix::parse("192.168.2.1/24");
+  store_.inner().fail_with("away");
+  EXPECT_EQ(try_start().error().message, "away");
+}
+
+TEST_F(ClientManagerTest, AnswersWhatWasAcceptedBeforeAStop) {
+  start();
+  ask_create(1);
+  manager_->stop();
+  ask_create(2);
+  EXPECT_THAT(answers(), ElementsAre("create 2: unavailable ", "create 1: ok 192.168.2.2"));
+  EXPECT_EQ(store_.load()->size(), 1u);
+}
+
+TEST_F(ClientManagerTest, AppliesABatchToTheTunnelAsOneDelta) {
+  start();
+  store_.close();
+  ask_create(9);
+  store_.wait_for_commit();
+  for (const int number : {1, 2, 3}) ask_create(number);
+  store_.open();
+  strand_.run_until([this] { return answers_.size() == 1; });
+  tunnel_.fail_next(
+      1, {ErrorCode::kUnavailable, "down"});  // one delta, one failure: afterwards none of the three is there
+  EXPECT_EQ(answers().size(), 4u);
+  EXPECT_THAT(peers(), ElementsAre("9 192.168.2.2/32"));
+}
+
+}  // namespace
+}  // namespace vpn::control
