@@ -1,7 +1,7 @@
 // A running WireGuard interface: a TUN device, UDP sockets, the workers between them, and the protocol core.
 //
-// Owned by whoever opened it (tunnel/userspace or the `engine` command). Methods are safe from any thread; the destructor
-// stops the workers, closes the sockets and removes the TUN device.
+// Owned by whoever opened it (tunnel/userspace or the `engine` command). Methods are safe from any thread; the
+// destructor stops the workers, closes the sockets and removes the TUN device.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,15 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "engine/counters.h"
 #include "engine/protocol/config.h"
 
 namespace vpn::engine {
+
+namespace io {
+class LinuxTun;
+}
+struct DeviceParts;
 
 struct DeviceOptions {
   std::string interface_name = "wg0";  ///< at most 15 characters of [a-zA-Z0-9_=+.-]
@@ -29,23 +35,32 @@ class Device {
   /// taken, kUnavailable without /dev/net/tun. clock, random and logger outlive the device.
   static Result<std::unique_ptr<Device>> open(const DeviceOptions& options, const Clock& clock, Random& random,
                                               Logger& logger);
+  /// The same on a TUN device that exists already.
+  static Result<std::unique_ptr<Device>> run_on(std::unique_ptr<io::LinuxTun> tun, const Clock& clock, Random& random,
+                                                Logger& logger);
+  /// The same on parts of the caller's (device_parts.h).
+  static Result<std::unique_ptr<Device>> assemble(DeviceParts parts, const Clock& clock, Random& random,
+                                                  Logger& logger);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
   const std::string& interface_name() const;
 
-  /// Applies a change, all or nothing. Sockets open at the first listen_port or private key while the link is up; listen_port 0 takes a free
-  /// port. kUnavailable when the port is taken.
+  /// Applies a change, all or nothing. Sockets open at the first listen_port or private key while the link is up;
+  /// listen_port 0 takes a free port. kUnavailable when the port is taken.
   Status configure(const protocol::InterfaceUpdate& update);
   protocol::InterfaceSnapshot snapshot() const;
+  /// What passed and what was dropped since open().
+  CounterValues counters() const;
 
   std::vector<protocol::LearnedEndpoint> take_learned_endpoints();
   /// Called on an engine thread when there are learned endpoints to take, at most once per batch; it must only post or
   /// set a flag. Set before traffic, once.
   void on_learned_endpoints(std::function<void()> listener);
 
-  /// Readable (POLLIN) once the interface was removed from outside or a worker failed; the owner then ends. Never read from it.
+  /// Readable (POLLIN) once the interface was removed from outside or a worker failed; the owner then ends. Never read
+  /// from it.
   int closed_fd() const;
 
  private:

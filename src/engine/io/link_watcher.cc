@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,8 @@ class NamespaceGuard {
 
 Result<LinkWatcher> LinkWatcher::open(int tun_fd) {
   LinkWatcher watcher(tun_fd);
+  watcher.poll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!watcher.poll_) return fail(system_error("cannot make an epoll instance", errno));
   if (Status status = watcher.listen(); !status) return fail(status.error());
   return watcher;
 }
@@ -69,7 +72,11 @@ Status LinkWatcher::listen() {
   if (::send(socket.get(), &request, sizeof request, 0) < 0) {
     return fail(system_error("cannot ask for the link's state", errno));
   }
-  socket_ = std::move(socket);
+  epoll_event readable{.events = EPOLLIN, .data = {}};
+  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, socket.get(), &readable) != 0) {
+    return fail(system_error("cannot wait for link changes", errno));
+  }
+  socket_ = std::move(socket);  // the old one leaves the epoll instance as it closes
   left_ = false;
   return {};
 }

@@ -24,8 +24,8 @@ class LinkWatcher {
   /// `tun_fd` is the device's and outlives this.
   static Result<LinkWatcher> open(int tun_fd);
 
-  /// Readable when read() may have news.
-  int fd() const { return socket_.get(); }
+  /// Readable (level-triggered) when read() may have news; the same for the watcher's whole life.
+  int fd() const { return poll_.get(); }
 
   /// Takes what has come in and returns the state as of now. Never blocks.
   LinkState read();
@@ -39,6 +39,7 @@ class LinkWatcher {
 
   int tun_fd_;
   int index_ = 0;  ///< the device's, in the namespace that is watched
+  UniqueFd poll_;    ///< epoll over socket_, which changes with the namespace
   UniqueFd socket_;
   LinkState state_;
   bool left_ = false;  ///< RTM_DELLINK: removed, or moved to another namespace

@@ -1,0 +1,266 @@
+#include "engine/device.h"
+
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "base/check.h"
+#include "engine/device_parts.h"
+#include "engine/io/linux_tun.h"
+#include "engine/io/linux_udp.h"
+#include "engine/worker.h"
+
+namespace vpn::engine {
+
+using protocol::InterfaceSnapshot;
+using protocol::InterfaceUpdate;
+using protocol::LearnedEndpoint;
+using protocol::Moment;
+
+class Device::Impl {
+ public:
+  Impl(DeviceParts parts, const Clock& clock, Random& random, Logger& logger);
+  Status start();
+
+  const std::string& interface_name() const { return parts_.tun->name(); }
+  int closed_fd() const { return closed_.get(); }
+
+  Status configure(const InterfaceUpdate& update);
+  InterfaceSnapshot snapshot() const;
+  CounterValues counters() const;
+  std::vector<LearnedEndpoint> take_learned_endpoints();
+  void on_learned_endpoints(std::function<void()> listener);
+
+ private:
+  Moment now() const { return {clock_.now(), clock_.wall_now()}; }
+
+  // On the worker's thread.
+  void on_link_news();
+  void on_learned();
+  void close();
+
+  // The caller holds mutex_.
+  Status apply(const InterfaceUpdate& update);
+  Status mark_sockets(std::uint32_t fwmark);
+  Status open_sockets();
+  void use_sockets(std::shared_ptr<io::Udp> sockets);
+  void set_up(bool up);
+  void send_actions();
+
+  DeviceParts parts_;
+  const Clock& clock_;
+  Logger& logger_;
+  protocol::Interface interface_;
+  UniqueFd closed_;
+  std::function<void()> learned_listener_;
+  std::atomic<bool> learned_told_ = false;  ///< the listener was called and has not taken yet
+
+  mutable std::mutex mutex_;  ///< serializes configuration and link changes; guards what follows
+  bool up_ = false;
+  bool configured_ = false;  ///< a port or a key was set
+  std::uint16_t port_ = 0;
+  std::uint32_t fwmark_ = 0;
+  std::shared_ptr<io::Udp> sockets_;
+  protocol::Actions actions_;
+  Outbox outbox_;
+  Counters counters_;  ///< of what is sent under mutex_
+
+  std::unique_ptr<Worker> worker_;  ///< last: its thread ends before anything it uses
+};
+
+Device::Impl::Impl(DeviceParts parts, const Clock& clock, Random& random, Logger& logger)
+    : parts_(std::move(parts)),
+      clock_(clock),
+      logger_(logger),
+      interface_(random, now()),
+      closed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Status Device::Impl::start() {
+  if (!closed_) return fail(system_error("cannot make an eventfd", errno));
+  interface_.set_mtu(static_cast<std::size_t>(parts_.tun->mtu_bytes()));
+  Result<std::unique_ptr<Worker>> worker =
+      Worker::create(*parts_.tun, interface_, clock_,
+                     {.tun_gone = [this] { close(); }, .learned_endpoints = [this] { on_learned(); }});
+  if (!worker) return fail(worker.error());
+  worker_ = std::move(*worker);
+  if (parts_.link) {
+    worker_->watch(parts_.link->fd(), [this] { on_link_news(); });
+  } else {
+    const std::lock_guard lock(mutex_);
+    set_up(true);
+  }
+  worker_->start("wg-worker-0");
+  return {};
+}
+
+Status Device::Impl::configure(const InterfaceUpdate& update) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (Status status = apply(update); !status) return status;
+  }
+  // Old sockets are gone on return, so that their port is free again.
+  worker_->await_sockets();
+  return {};
+}
+
+Status Device::Impl::apply(const InterfaceUpdate& update) {
+  const std::uint16_t port = update.listen_port.value_or(port_);
+  const std::uint32_t fwmark = update.fwmark.value_or(fwmark_);
+  const bool configured = configured_ || update.listen_port || (update.private_key && !update.private_key->is_zero());
+  const bool reopen = update.listen_port && *update.listen_port != port_;
+
+  // What can fail comes first; a link that is down only finds out whether the port is free.
+  std::shared_ptr<io::Udp> opened;
+  if (reopen || (up_ && configured && sockets_ == nullptr)) {
+    Result<std::shared_ptr<io::Udp>> sockets = parts_.open_udp(port, fwmark);
+    if (!sockets) return fail(sockets.error());
+    opened = std::move(*sockets);
+  }
+  const bool remark = fwmark != fwmark_ && opened == nullptr;
+  if (remark) {
+    if (Status status = mark_sockets(fwmark); !status) return status;
+  }
+  actions_.clear();
+  if (Status status = interface_.configure(update, now(), actions_); !status) {
+    if (remark) (void)mark_sockets(fwmark_);
+    return status;
+  }
+
+  configured_ = configured;
+  fwmark_ = fwmark;
+  port_ = port;
+  if (opened != nullptr && up_) use_sockets(std::move(opened));
+  send_actions();
+  return {};
+}
+
+Status Device::Impl::mark_sockets(std::uint32_t fwmark) {
+  return sockets_ == nullptr ? Status() : sockets_->set_fwmark(fwmark);
+}
+
+void Device::Impl::use_sockets(std::shared_ptr<io::Udp> sockets) {
+  // A free port that was taken stays ours over down and up, as in the kernel (socket.c: wg_socket_reinit).
+  if (sockets != nullptr) port_ = sockets->port();
+  sockets_ = sockets;
+  worker_->use_sockets(std::move(sockets));
+}
+
+void Device::Impl::set_up(bool up) {
+  if (up == up_) return;
+  up_ = up;
+  if (!up) {
+    use_sockets(nullptr);
+  } else if (Status status = open_sockets(); !status) {
+    logger_.error("cannot listen; the next configuration or link up tries again",
+                  {{"interface", interface_name()}, {"error", status.error().message}});
+  }
+  actions_.clear();
+  interface_.set_up(up, now(), actions_);
+  send_actions();
+}
+
+Status Device::Impl::open_sockets() {
+  if (!configured_) return {};
+  Result<std::shared_ptr<io::Udp>> sockets = parts_.open_udp(port_, fwmark_);
+  if (!sockets) return fail(sockets.error());
+  use_sockets(std::move(*sockets));
+  return {};
+}
+
+// And has the worker look at the deadlines, which may have moved.
+void Device::Impl::send_actions() {
+  outbox_.add(actions_);
+  outbox_.send(sockets_.get(), counters_);
+  worker_->wake();
+}
+
+void Device::Impl::on_link_news() {
+  const io::LinkState state = parts_.link->read();
+  if (!state.present) return close();
+  const std::lock_guard lock(mutex_);
+  if (state.mtu_bytes > 0) interface_.set_mtu(static_cast<std::size_t>(state.mtu_bytes));
+  set_up(state.up);
+}
+
+void Device::Impl::on_learned() {
+  if (learned_listener_ && !learned_told_.exchange(true)) learned_listener_();
+}
+
+void Device::Impl::close() {
+  CHECK(::eventfd_write(closed_.get(), 1) == 0);
+}
+
+InterfaceSnapshot Device::Impl::snapshot() const {
+  InterfaceSnapshot snapshot = interface_.snapshot();
+  const std::lock_guard lock(mutex_);
+  snapshot.listen_port = port_;
+  snapshot.fwmark = fwmark_;
+  return snapshot;
+}
+
+CounterValues Device::Impl::counters() const {
+  CounterValues values = worker_->counters();
+  values += counters_.values();
+  values += {.counts = {}, .drops = interface_.quiet_drops()};
+  return values;
+}
+
+std::vector<LearnedEndpoint> Device::Impl::take_learned_endpoints() {
+  learned_told_.store(false);  // before taking: what is learned meanwhile is told again
+  return interface_.take_learned_endpoints();
+}
+
+void Device::Impl::on_learned_endpoints(std::function<void()> listener) {
+  learned_listener_ = std::move(listener);
+}
+
+// --- Device ---
+
+Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options, const Clock& clock, Random& random,
+                                             Logger& logger) {
+  Result<std::unique_ptr<io::LinuxTun>> tun = io::LinuxTun::open(options.interface_name, options.mtu_bytes);
+  if (!tun) return fail(tun.error());
+  return run_on(std::move(*tun), clock, random, logger);
+}
+
+Result<std::unique_ptr<Device>> Device::run_on(std::unique_ptr<io::LinuxTun> tun, const Clock& clock, Random& random,
+                                               Logger& logger) {
+  Result<io::LinkWatcher> link = io::LinkWatcher::open(tun->fd());
+  if (!link) return fail(link.error());
+  return assemble({std::move(tun), io::LinuxUdp::open, std::move(*link)}, clock, random, logger);
+}
+
+Result<std::unique_ptr<Device>> Device::assemble(DeviceParts parts, const Clock& clock, Random& random,
+                                                 Logger& logger) {
+  auto impl = std::make_unique<Impl>(std::move(parts), clock, random, logger);
+  if (Status status = impl->start(); !status) return fail(status.error());
+  return std::unique_ptr<Device>(new Device(std::move(impl)));
+}
+
+Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Device::~Device() = default;
+
+const std::string& Device::interface_name() const {
+  return impl_->interface_name();
+}
+Status Device::configure(const InterfaceUpdate& update) {
+  return impl_->configure(update);
+}
+InterfaceSnapshot Device::snapshot() const {
+  return impl_->snapshot();
+}
+CounterValues Device::counters() const {
+  return impl_->counters();
+}
+std::vector<LearnedEndpoint> Device::take_learned_endpoints() {
+  return impl_->take_learned_endpoints();
+}
+void Device::on_learned_endpoints(std::function<void()> listener) {
+  impl_->on_learned_endpoints(std::move(listener));
+}
+int Device::closed_fd() const {
+  return impl_->closed_fd();
+}
+
+}  // namespace vpn::engine
