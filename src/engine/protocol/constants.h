@@ -27,7 +27,7 @@ constexpr auto kRekeyTimeoutJitterMax = 1s / 3.0;
 constexpr auto kZeroKeysAfter = 3 * kRejectAfterTime;
 
 /// At most 50 initiations per second are taken from one peer (kernel messages.h: INITIATIONS_PER_SECOND).
-constexpr auto kInitiationInterval = 1s / 50;
+constexpr auto kInitiationInterval = 1000ms / 50;
 
 // Cookies: paper, section 5.4.7; kernel messages.h.
 constexpr auto kCookieSecretMaxAge = 120s;
