@@ -40,15 +40,35 @@ constexpr T big(T value) {
 }  // namespace internal
 
 // Each reads or writes sizeof(T) bytes at the pointer, at any alignment.
-inline std::uint32_t load_le32(const std::uint8_t* from) { return internal::little(internal::load<std::uint32_t>(from)); }
-inline std::uint64_t load_le64(const std::uint8_t* from) { return internal::little(internal::load<std::uint64_t>(from)); }
-inline std::uint16_t load_be16(const std::uint8_t* from) { return internal::big(internal::load<std::uint16_t>(from)); }
-inline std::uint32_t load_be32(const std::uint8_t* from) { return internal::big(internal::load<std::uint32_t>(from)); }
-inline std::uint64_t load_be64(const std::uint8_t* from) { return internal::big(internal::load<std::uint64_t>(from)); }
-inline void store_le32(std::uint8_t* to, std::uint32_t value) { internal::store(to, internal::little(value)); }
-inline void store_le64(std::uint8_t* to, std::uint64_t value) { internal::store(to, internal::little(value)); }
-inline void store_be16(std::uint8_t* to, std::uint16_t value) { internal::store(to, internal::big(value)); }
-inline void store_be32(std::uint8_t* to, std::uint32_t value) { internal::store(to, internal::big(value)); }
-inline void store_be64(std::uint8_t* to, std::uint64_t value) { internal::store(to, internal::big(value)); }
+inline std::uint32_t load_le32(const std::uint8_t* from) {
+  return internal::little(internal::load<std::uint32_t>(from));
+}
+inline std::uint64_t load_le64(const std::uint8_t* from) {
+  return internal::little(internal::load<std::uint64_t>(from));
+}
+inline std::uint16_t load_be16(const std::uint8_t* from) {
+  return internal::big(internal::load<std::uint16_t>(from));
+}
+inline std::uint32_t load_be32(const std::uint8_t* from) {
+  return internal::big(internal::load<std::uint32_t>(from));
+}
+inline std::uint64_t load_be64(const std::uint8_t* from) {
+  return internal::big(internal::load<std::uint64_t>(from));
+}
+inline void store_le32(std::uint8_t* to, std::uint32_t value) {
+  internal::store(to, internal::little(value));
+}
+inline void store_le64(std::uint8_t* to, std::uint64_t value) {
+  internal::store(to, internal::little(value));
+}
+inline void store_be16(std::uint8_t* to, std::uint16_t value) {
+  internal::store(to, internal::big(value));
+}
+inline void store_be32(std::uint8_t* to, std::uint32_t value) {
+  internal::store(to, internal::big(value));
+}
+inline void store_be64(std::uint8_t* to, std::uint64_t value) {
+  internal::store(to, internal::big(value));
+}
 
 }  // namespace vpn

@@ -13,7 +13,11 @@ std::chrono::nanoseconds read_clock(clockid_t id) {
 
 }  // namespace
 
-Instant SystemClock::now() const { return Instant(read_clock(CLOCK_BOOTTIME)); }
-WallTime SystemClock::wall_now() const { return WallTime(read_clock(CLOCK_REALTIME)); }
+Instant SystemClock::now() const {
+  return Instant(read_clock(CLOCK_BOOTTIME));
+}
+WallTime SystemClock::wall_now() const {
+  return WallTime(read_clock(CLOCK_REALTIME));
+}
 
 }  // namespace vpn

@@ -10,7 +10,9 @@ namespace {
 // Both directions work by arithmetic alone: a table look-up by key bytes would leak them through the cache.
 
 // -1 when low <= x <= high, else 0.
-int in_range(int x, int low, int high) { return ((low - 1 - x) & (x - high - 1)) >> 31; }
+int in_range(int x, int low, int high) {
+  return ((low - 1 - x) & (x - high - 1)) >> 31;
+}
 
 // The value 0..63 of a base64 character, -1 for any other.
 int base64_value(int c) {

@@ -7,7 +7,9 @@
 namespace vpn {
 namespace {
 
-ByteView bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+ByteView bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 TEST(Base64, EncodesTheVectorsOfRfc4648Section10) {
   EXPECT_EQ(base64_encode(bytes_of("")), "");

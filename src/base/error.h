@@ -54,6 +54,8 @@ using Failure = tl::unexpected<Error>;
 inline Failure fail(ErrorCode code, std::string message, std::string field = {}) {
   return Failure(Error{code, std::move(message), std::move(field)});
 }
-inline Failure fail(Error error) { return Failure(std::move(error)); }
+inline Failure fail(Error error) {
+  return Failure(std::move(error));
+}
 
 }  // namespace vpn

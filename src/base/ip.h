@@ -55,7 +55,8 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::uint32_t scope_id = 0;
 
-  /// "192.0.2.1:51820", "[2001:db8::1]:51820", "[fe80::1%2]:51820" (a zone is a number or an interface's name). No host names.
+  /// "192.0.2.1:51820", "[2001:db8::1]:51820", "[fe80::1%2]:51820" (a zone is a number or an interface's name). No host
+  /// names.
   static std::optional<Endpoint> parse(std::string_view text);
   static Endpoint from_sockaddr(const sockaddr_storage& socket_address);
   /// The length to hand to the system call with it.

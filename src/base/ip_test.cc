@@ -10,7 +10,8 @@ TEST(IpAddress, ParsesAndPrints) {
     ASSERT_TRUE(IpAddress::parse(text)) << text;
     EXPECT_EQ(to_string(*IpAddress::parse(text)), text);
   }
-  for (const char* text : {"", "1.2.3", "1.2.3.256", "1.2.3.4 ", "01.2.3.4x", "::g", "fe80::1%2", "[::1]", "1.2.3.4/24"}) {
+  for (const char* text :
+       {"", "1.2.3", "1.2.3.256", "1.2.3.4 ", "01.2.3.4x", "::g", "fe80::1%2", "[::1]", "1.2.3.4/24"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0x", 9)));

@@ -20,11 +20,19 @@ std::optional<PublicKey> PublicKey::parse(std::string_view base64) {
   return key;
 }
 
-std::string to_string(const PublicKey& key) { return base64_encode(key.bytes); }
+std::string to_string(const PublicKey& key) {
+  return base64_encode(key.bytes);
+}
 
-std::optional<PrivateKey> PrivateKey::parse(std::string_view base64) { return parse_secret<PrivateKey>(base64); }
-std::optional<PresharedKey> PresharedKey::parse(std::string_view base64) { return parse_secret<PresharedKey>(base64); }
+std::optional<PrivateKey> PrivateKey::parse(std::string_view base64) {
+  return parse_secret<PrivateKey>(base64);
+}
+std::optional<PresharedKey> PresharedKey::parse(std::string_view base64) {
+  return parse_secret<PresharedKey>(base64);
+}
 
-std::string reveal_base64(const Secret<kKeySize>& key) { return base64_encode(key.reveal()); }
+std::string reveal_base64(const Secret<kKeySize>& key) {
+  return base64_encode(key.reveal());
+}
 
 }  // namespace vpn

@@ -13,9 +13,10 @@ TEST(Key, ParsesFortyFourCanonicalCharacters) {
 }
 
 TEST(Key, RefusesOtherSpellings) {
-  for (const char* text : {"", "undefined", "9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgl=",  // trailing bits
-                           "9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk", "9TjcVJHPDh8h0_Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk=",
-                           " 9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk="}) {
+  for (const char* text :
+       {"", "undefined", "9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgl=",  // trailing bits
+        "9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk",
+        "9TjcVJHPDh8h0_Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk=", " 9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk="}) {
     EXPECT_FALSE(PublicKey::parse(text)) << text;
   }
 }

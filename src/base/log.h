@@ -1,7 +1,7 @@
 // Structured log lines behind an interface: an event in words, then key=value fields.
 //
-// Passed in by main.cc (no global logger). The sink that prints, as text or JSON, is cli/log_sink.h. A remote must not be
-// able to flood a log: on the packet path nothing logs, it counts.
+// Passed in by main.cc (no global logger). The sink that prints, as text or JSON, is cli/log_sink.h. A remote must not
+// be able to flood a log: on the packet path nothing logs, it counts.
 #pragma once
 
 #include <initializer_list>
@@ -45,8 +45,8 @@ class NullLogger final : public Logger {
   void write(LogLevel, std::string_view, std::initializer_list<LogField>) override {}
 };
 
-/// The line as text: `event key=value other="with space"`. Control characters, quotes and backslashes are escaped, so one
-/// call is one line whatever a remote put into a value.
+/// The line as text: `event key=value other="with space"`. Control characters, quotes and backslashes are escaped, so
+/// one call is one line whatever a remote put into a value.
 std::string format_log_text(std::string_view event, std::initializer_list<LogField> fields);
 
 }  // namespace vpn

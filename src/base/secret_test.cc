@@ -11,7 +11,9 @@ namespace {
 template <typename T>
 concept Printable = requires(std::ostream& out, const T& value) { out << value; };
 
-TEST(Secret, RefusesToPrint) { static_assert(!Printable<Secret<32>>); }
+TEST(Secret, RefusesToPrint) {
+  static_assert(!Printable<Secret<32>>);
+}
 
 TEST(Secret, ComparesAndKnowsZero) {
   Secret<4> a, b;

@@ -1,5 +1,5 @@
-// Our handshake against an independent one (noise_ikpsk2.py, Python over `cryptography`): the same keys, ephemerals, time stamps and
-// indices must give the same bytes on the wire and the same session keys.
+// Our handshake against an independent one (noise_ikpsk2.py, Python over `cryptography`): the same keys, ephemerals,
+// time stamps and indices must give the same bytes on the wire and the same session keys.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -19,9 +19,11 @@ constexpr auto kRejectAfterTime = 180s;
 constexpr auto kRekeyTimeout = 5s;
 constexpr auto kKeepaliveTimeout = 10s;
 
-/// After 18 retries, 90 s, an initiator gives up (paper, section 6.4: Rekey-Attempt-Time; kernel messages.h: MAX_TIMER_HANDSHAKES).
+/// After 18 retries, 90 s, an initiator gives up (paper, section 6.4: Rekey-Attempt-Time; kernel messages.h:
+/// MAX_TIMER_HANDSHAKES).
 constexpr unsigned kMaxHandshakeAttempts = 90 / 5;
-/// Random delay added to a retry, so that two initiators do not stay in step (kernel messages.h: REKEY_TIMEOUT_JITTER_MAX_JIFFIES = HZ / 3).
+/// Random delay added to a retry, so that two initiators do not stay in step (kernel messages.h:
+/// REKEY_TIMEOUT_JITTER_MAX_JIFFIES = HZ / 3).
 constexpr auto kRekeyTimeoutJitterMax = 1s / 3.0;
 /// Every key of a silent peer is wiped after three lifetimes (kernel timers.c: wg_timers_session_derived).
 constexpr auto kZeroKeysAfter = 3 * kRejectAfterTime;

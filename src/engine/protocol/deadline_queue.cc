@@ -6,7 +6,9 @@ namespace {
 // A removed peer may still be in a batch in flight: nothing is earlier than this, so it is never entered again.
 constexpr Instant kRemoved = Instant::min();
 
-Instant wake_at(const Peer& peer) { return Instant(Instant::duration(peer.wake_at.load(std::memory_order_relaxed))); }
+Instant wake_at(const Peer& peer) {
+  return Instant(Instant::duration(peer.wake_at.load(std::memory_order_relaxed)));
+}
 
 void set_wake_at(Peer& peer, Instant when) {
   peer.wake_at.store(when.time_since_epoch().count(), std::memory_order_relaxed);

@@ -25,9 +25,9 @@ enum class DropReason : std::uint8_t {
   kSourceNotAllowed,      ///< the inner source is not in the peer's allowed IPs
   kMalformedInner,        ///< not IP, or shorter than its header says
   // From the tunnel device.
-  kNoPeer,        ///< no peer's allowed IPs hold the destination (the device answers ICMP host unreachable)
-  kNoEndpoint,    ///< the peer's address is not known (ICMP address unreachable)
-  kStagedFull,    ///< 128 packets wait for a handshake, the oldest went
+  kNoPeer,      ///< no peer's allowed IPs hold the destination (the device answers ICMP host unreachable)
+  kNoEndpoint,  ///< the peer's address is not known (ICMP address unreachable)
+  kStagedFull,  ///< 128 packets wait for a handshake, the oldest went
   kCount,
 };
 

@@ -35,7 +35,8 @@ Status Interface::check_limits(const InterfaceUpdate& update) const {
     allowed_ips += peer.allowed_ips.size();
   }
   if (peers > kMaxPeers) {
-    return fail(ErrorCode::kExhausted, "an interface holds at most " + std::to_string(kMaxPeers) + " peers", "public_key");
+    return fail(ErrorCode::kExhausted, "an interface holds at most " + std::to_string(kMaxPeers) + " peers",
+                "public_key");
   }
   if (allowed_ips > AllowedIps::kMaxEntries) {
     return fail(ErrorCode::kExhausted,

@@ -3,8 +3,8 @@
 // An Interface is what the paper calls a WireGuard interface: a private key, and peers with their cryptokey routing
 // table. The device drives it with batches of packets and with time; a simulation drives it just the same.
 //
-// Locks. Every method may be called from any thread. The hot path, send() and receive(), takes a shared lock for the look-ups of
-// a batch and each peer's short lock for its bookkeeping, never one over cryptography. The slow path
+// Locks. Every method may be called from any thread. The hot path, send() and receive(), takes a shared lock for the
+// look-ups of a batch and each peer's short lock for its bookkeeping, never one over cryptography. The slow path
 // (handshakes, timers, configuration) is serialized by one mutex of its own, which the hot path never takes.
 #pragma once
 
@@ -58,12 +58,12 @@ class Interface {
 
   // --- Packets, the hot path: interface_send.cc, interface_receive.cc ---
 
-  /// Inner packets towards peers. Each packet's verdict is set; those to send are sealed in place, those whose peer has no
-  /// session are copied and wait. Batches may be of any size. `aead` is the calling worker's.
+  /// Inner packets towards peers. Each packet's verdict is set; those to send are sealed in place, those whose peer has
+  /// no session are copied and wait. Batches may be of any size. `aead` is the calling worker's.
   void send(std::span<OutboundPacket> packets, Moment now, crypto::Aead& aead, Actions& actions);
 
-  /// Datagrams from the network. Data packets are opened in place and their verdict set; handshake messages are copied to a bounded
-  /// queue for process_handshakes().
+  /// Datagrams from the network. Data packets are opened in place and their verdict set; handshake messages are copied
+  /// to a bounded queue for process_handshakes().
   void receive(std::span<InboundDatagram> datagrams, Moment now, crypto::Aead& aead, Actions& actions);
 
   // --- Handshakes and time, the slow path: interface_handshake.cc ---
@@ -73,8 +73,8 @@ class Interface {
 
   /// When expire() is next due; kNever when nothing is. Changes with every call above: read it after each batch.
   Instant next_deadline() const { return deadlines_.earliest(); }
-  /// Runs what is due, for at most 64 peers (the rest stays due): retries, keepalives, rekeys that send() or receive() asked for, the
-  /// wiping of old keys.
+  /// Runs what is due, for at most 64 peers (the rest stays due): retries, keepalives, rekeys that send() or receive()
+  /// asked for, the wiping of old keys.
   void expire(Moment now, Actions& actions);
 
   // --- What others may watch ---
@@ -85,7 +85,8 @@ class Interface {
   bool has_learned_endpoints() const { return has_learned_.load(std::memory_order_relaxed); }
   /// Receiver indices in use: handshakes under way and keypairs. 0 means that no key of any session is left.
   std::size_t session_count() const;
-  /// Drops that no packet's verdict tells: handshake messages, and the oldest of staged packets. By DropReason, since the start.
+  /// Drops that no packet's verdict tells: handshake messages, and the oldest of staged packets. By DropReason, since
+  /// the start.
   std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> quiet_drops() const;
 
  private:
@@ -171,8 +172,8 @@ class Interface {
   StagedBytes staged_bytes_{0};
   std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(DropReason::kCount)> quiet_drops_{};
 
-  // Lock order: slow_mutex_, then table_mutex_ or a peer's mutex (never one inside the other), then the leaves inside DeadlineQueue,
-  // queue_mutex_, learned_mutex_.
+  // Lock order: slow_mutex_, then table_mutex_ or a peer's mutex (never one inside the other), then the leaves inside
+  // DeadlineQueue, queue_mutex_, learned_mutex_.
 
   mutable std::mutex slow_mutex_;
   // Guarded by slow_mutex_.
@@ -188,7 +189,8 @@ class Interface {
   mutable std::shared_mutex table_mutex_;
   // Guarded by table_mutex_.
   AllowedIps allowed_ips_;
-  std::unordered_map<std::uint32_t, std::shared_ptr<Peer>> sessions_;  ///< by local index: handshakes and keypairs (row 9)
+  std::unordered_map<std::uint32_t, std::shared_ptr<Peer>>
+      sessions_;  ///< by local index: handshakes and keypairs (row 9)
 
   DeadlineQueue deadlines_;
 

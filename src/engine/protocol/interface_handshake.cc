@@ -1,5 +1,5 @@
-// Handshakes and time (kernel receive.c: wg_receive_handshake_packet; send.c; timers.c: wg_expired_*). Everything here runs under
-// the slow path's mutex, which packets never wait for.
+// Handshakes and time (kernel receive.c: wg_receive_handshake_packet; send.c; timers.c: wg_expired_*). Everything here
+// runs under the slow path's mutex, which packets never wait for.
 #include "engine/protocol/interface.h"
 
 #include <utility>
@@ -11,7 +11,8 @@ namespace vpn::engine::protocol {
 
 namespace {
 
-/// How many peers that share one tag are called for one packet: with 2^20 tags, more than two share one only by the ten thousand.
+/// How many peers that share one tag are called for one packet: with 2^20 tags, more than two share one only by the ten
+/// thousand.
 constexpr std::size_t kMaxRevivals = 4;
 constexpr std::size_t kMaxExpiredAtOnce = 64;
 
@@ -142,7 +143,8 @@ void Interface::authenticated_handshake(Peer& peer, std::size_t size, Moment now
 void Interface::begin_session(Peer& peer, bool initiator, Moment now) {
   auto keypair = std::make_shared<Keypair>();
   keypair->remote_index = peer.handshake.remote_index();
-  keypair->local_index = *std::exchange(peer.handshake_index, std::nullopt);  // the handshake's index is the session's from now on
+  keypair->local_index =
+      *std::exchange(peer.handshake_index, std::nullopt);  // the handshake's index is the session's from now on
   keypair->initiator = initiator;
   keypair->created = now.boot;
   SessionKeys keys = *peer.handshake.derive_session_keys();
@@ -190,7 +192,8 @@ void Interface::send_initiation(Peer& peer, const Path* path, Moment now, Action
   peer.cookie.add_macs(mutable_bytes_of(message), now.boot);
   send_message(message, to, kHandshakeTrafficClass, actions);
 
-  const std::chrono::nanoseconds jitter_max = std::chrono::duration_cast<std::chrono::nanoseconds>(kRekeyTimeoutJitterMax);
+  const std::chrono::nanoseconds jitter_max =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(kRekeyTimeoutJitterMax);
   const std::chrono::nanoseconds jitter(random_.below(static_cast<std::uint32_t>(jitter_max.count())));
   const std::lock_guard lock(peer.mutex);
   peer.timers.set_jitter(jitter);
@@ -213,7 +216,8 @@ void Interface::revive(const QueuedHandshake& queued, Moment now, Actions& actio
       const std::lock_guard lock(peer.mutex);
       if (sealing_keypair(peer, 1, now)) continue;  // it has found us already
     }
-    // The path is the packet's own word, so it is used once and not kept: only an authenticated answer moves the endpoint.
+    // The path is the packet's own word, so it is used once and not kept: only an authenticated answer moves the
+    // endpoint.
     send_initiation(peer, &queued.path, now, actions);
     ++called;
   }
@@ -236,7 +240,8 @@ void Interface::expire_peer(Peer& peer, Moment now, Actions& actions) {
     initiate = due.initiation || due.new_handshake;
     if (due.new_handshake) peer.handshake_attempts = 0;
     if (due.retransmit_handshake) {
-      // Row 19 and 23: 20 initiations went unanswered, as many as the kernel sends; or a revival did, and there is nobody to call again.
+      // Row 19 and 23: 20 initiations went unanswered, as many as the kernel sends; or a revival did, and there is
+      // nobody to call again.
       if (peer.handshake_attempts > kMaxHandshakeAttempts || !peer.path.remote) {
         peer.staged.clear();
         peer.timers.gave_up(now.boot);
@@ -293,6 +298,8 @@ void Interface::release_handshake_index(Peer& peer) {
   release_indices(peer, {&index, 1});
 }
 
-PrivateKey Interface::make_ephemeral() { return crypto::generate_private_key(random_); }
+PrivateKey Interface::make_ephemeral() {
+  return crypto::generate_private_key(random_);
+}
 
 }  // namespace vpn::engine::protocol

@@ -1,5 +1,5 @@
-// Datagrams from the network (kernel receive.c): find the session, open, check the window in order, learn the path, check the inner
-// source.
+// Datagrams from the network (kernel receive.c): find the session, open, check the window in order, learn the path,
+// check the inner source.
 #include "engine/protocol/interface.h"
 
 #include <algorithm>
@@ -17,13 +17,11 @@ void drop(InboundDatagram& datagram, DropReason reason) {
   datagram.reason = reason;
 }
 
-std::uint32_t receiver_index(const InboundDatagram& datagram) { return load_le32(datagram.bytes.data() + 4); }
-std::uint64_t counter_of(const InboundDatagram& datagram) { return load_le64(datagram.bytes.data() + 8); }
-
-/// Row 21: the initiator begins another handshake in time before a session that only receives would end.
-bool wants_rekey(const Keypair& keypair, Instant now) {
-  return keypair.may_send && keypair.initiator &&
-         now - keypair.created >= kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout;
+std::uint32_t receiver_index(const InboundDatagram& datagram) {
+  return load_le32(datagram.bytes.data() + 4);
+}
+std::uint64_t counter_of(const InboundDatagram& datagram) {
+  return load_le64(datagram.bytes.data() + 8);
 }
 
 }  // namespace
@@ -135,7 +133,7 @@ void Interface::finish_open(InboundRun& run, Moment now, crypto::Aead& aead, Act
     freed = peer.keypairs.received_with(*run.keypair, confirmed);
     if (confirmed) handshake_complete(peer, now);
     const auto& current = peer.keypairs.current();
-    if (!peer.sent_lastminute_handshake && current && wants_rekey(*current, now.boot)) {
+    if (!peer.sent_lastminute_handshake && current && current->wants_rekey_on_receive(now.boot)) {
       peer.sent_lastminute_handshake = true;
       ask_for_handshake(peer, now);
     }

@@ -9,7 +9,8 @@
 namespace vpn::engine::protocol {
 namespace {
 
-/// How long a packet is after padding: to 16 bytes, never beyond the MTU (row 29; kernel send.c: calculate_skb_padding).
+/// How long a packet is after padding: to 16 bytes, never beyond the MTU (row 29; kernel send.c:
+/// calculate_skb_padding).
 std::size_t padded_size(std::size_t size, std::size_t mtu) {
   const auto align = [](std::size_t n) { return (n + kPaddingMultiple - 1) / kPaddingMultiple * kPaddingMultiple; };
   if (mtu == 0) return align(size);
@@ -27,11 +28,6 @@ void write_header(MutableBytes datagram, const Keypair& keypair, std::uint64_t c
 
 std::size_t datagram_size(std::size_t inner_size, std::size_t mtu) {
   return kDataHeaderSize + padded_size(inner_size, mtu) + kTagSize;
-}
-
-/// Row 19: who began a session begins the next, when it sends and 120 s have passed, or 2^60 packets.
-bool wants_rekey(const Keypair& keypair, Instant now) {
-  return keypair.next_counter > kRekeyAfterMessages || (keypair.initiator && now - keypair.created >= kRekeyAfterTime);
 }
 
 void drop(OutboundPacket& packet, DropReason reason) {
@@ -100,7 +96,7 @@ std::size_t Interface::prepare(OutboundRun& run, Moment now, std::span<crypto::S
       peer.timers.any_authenticated_packet_traversal(now.boot);
       peer.timers.any_authenticated_packet_sent();
       peer.timers.data_sent(now.boot);
-      if (wants_rekey(*run.keypair, now.boot)) ask_for_handshake(peer, now);
+      if (run.keypair->wants_rekey_on_send(now.boot)) ask_for_handshake(peer, now);
     }
     wake = peer.timers.earliest();
   }
@@ -124,8 +120,8 @@ std::size_t Interface::prepare(OutboundRun& run, Moment now, std::span<crypto::S
 
 std::shared_ptr<Keypair> Interface::sealing_keypair(Peer& peer, std::size_t count, Moment now) {
   const std::shared_ptr<Keypair>& keypair = peer.keypairs.current();
-  if (!keypair || !keypair->may_send) return nullptr;
-  if (keypair->expired(now.boot) || keypair->next_counter + count > kRejectAfterMessages) {
+  if (!keypair) return nullptr;
+  if (!keypair->can_seal(count, now.boot)) {
     keypair->may_send = false;
     return nullptr;
   }
@@ -153,8 +149,8 @@ void Interface::ask_for_handshake(Peer& peer, Moment now) {
 void Interface::send_keepalive(Peer& peer, Moment now, crypto::Aead& aead, Actions& actions) {
   {
     const std::lock_guard lock(peer.mutex);
-    // The kernel calls a peer without an endpoint all the same, and gives up after 90 s; we have nobody to call, so an idle gateway
-    // with 100,000 clients that never came stays asleep.
+    // The kernel calls a peer without an endpoint all the same, and gives up after 90 s; we have nobody to call, so an
+    // idle gateway with 100,000 clients that never came stays asleep.
     if (!peer.path.remote) return;
     bool dropped_oldest = false;
     if (peer.staged.empty()) peer.staged.push({}, dropped_oldest);
@@ -183,9 +179,10 @@ void Interface::send_staged(Peer& peer, Moment now, crypto::Aead& aead, Actions&
       for (const auto& packet : packets) peer.tx_bytes += datagram_size(packet.size(), mtu);
       peer.timers.any_authenticated_packet_traversal(now.boot);
       peer.timers.any_authenticated_packet_sent();
-      const bool has_data = std::any_of(packets.begin(), packets.end(), [](const auto& packet) { return !packet.empty(); });
+      const bool has_data =
+          std::any_of(packets.begin(), packets.end(), [](const auto& packet) { return !packet.empty(); });
       if (has_data) peer.timers.data_sent(now.boot);
-      if (wants_rekey(*keypair, now.boot)) ask_for_handshake(peer, now);
+      if (keypair->wants_rekey_on_send(now.boot)) ask_for_handshake(peer, now);
     }
     wake = peer.timers.earliest();
   }

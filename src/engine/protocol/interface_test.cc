@@ -555,7 +555,8 @@ TEST_F(InterfaceTest, UnderLoadAnswersWithACookieAndTakesTheRetry) {
   clock.advance(5400ms);
   client.expire(now());
   const TestDatagram retry = take_one(client);
-  for (int i = 0; i < 600; ++i) gateway.queue({retry.from, gateway.address, Bytes(sizeof(HandshakeResponse), 2), 0}, now());
+  for (int i = 0; i < 600; ++i)
+    gateway.queue({retry.from, gateway.address, Bytes(sizeof(HandshakeResponse), 2), 0}, now());
   EXPECT_NE(Bytes(retry.bytes.end() - 16, retry.bytes.end()), Bytes(16, 0));  // mac2
   exchange();
   gateway.receive(retry, now());

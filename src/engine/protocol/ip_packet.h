@@ -29,9 +29,12 @@ inline IpFamily inner_family(ByteView packet) {
 /// Nothing when it is no IP packet.
 inline std::optional<InnerAddress> inner_destination(ByteView packet) {
   switch (inner_family(packet)) {
-    case IpFamily::kV4: return InnerAddress{IpFamily::kV4, packet.data() + 16};
-    case IpFamily::kV6: return InnerAddress{IpFamily::kV6, packet.data() + 24};
-    case IpFamily::kNone: break;
+    case IpFamily::kV4:
+      return InnerAddress{IpFamily::kV4, packet.data() + 16};
+    case IpFamily::kV6:
+      return InnerAddress{IpFamily::kV6, packet.data() + 24};
+    case IpFamily::kNone:
+      break;
   }
   return std::nullopt;
 }
@@ -39,15 +42,18 @@ inline std::optional<InnerAddress> inner_destination(ByteView packet) {
 /// Nothing when it is no IP packet.
 inline std::optional<InnerAddress> inner_source(ByteView packet) {
   switch (inner_family(packet)) {
-    case IpFamily::kV4: return InnerAddress{IpFamily::kV4, packet.data() + 12};
-    case IpFamily::kV6: return InnerAddress{IpFamily::kV6, packet.data() + 8};
-    case IpFamily::kNone: break;
+    case IpFamily::kV4:
+      return InnerAddress{IpFamily::kV4, packet.data() + 12};
+    case IpFamily::kV6:
+      return InnerAddress{IpFamily::kV6, packet.data() + 8};
+    case IpFamily::kNone:
+      break;
   }
   return std::nullopt;
 }
 
-/// The packet's length by its own header, at most packet.size(); nothing when the header claims more than there is, less than a
-/// header, or is no IP header (row 28; kernel receive.c: wg_packet_consume_data_done).
+/// The packet's length by its own header, at most packet.size(); nothing when the header claims more than there is,
+/// less than a header, or is no IP header (row 28; kernel receive.c: wg_packet_consume_data_done).
 inline std::optional<std::size_t> inner_length(ByteView packet) {
   std::size_t length = 0;
   switch (inner_family(packet)) {
@@ -55,8 +61,11 @@ inline std::optional<std::size_t> inner_length(ByteView packet) {
       length = load_be16(packet.data() + 2);
       if (length < kIpv4HeaderSize) return std::nullopt;
       break;
-    case IpFamily::kV6: length = kIpv6HeaderSize + load_be16(packet.data() + 4); break;
-    case IpFamily::kNone: return std::nullopt;
+    case IpFamily::kV6:
+      length = kIpv6HeaderSize + load_be16(packet.data() + 4);
+      break;
+    case IpFamily::kNone:
+      return std::nullopt;
   }
   if (length > packet.size()) return std::nullopt;
   return length;

@@ -29,7 +29,16 @@ struct Keypair {
   bool may_send =
       true;  ///< false once it is exhausted, or our identity changed: it opens what is under way, and seals nothing
 
-  bool expired(Instant now) const { return now - created >= kRejectAfterTime; }
+  /// Reject-After-Time has passed: nothing is sealed or opened any more.
+  bool expired(Instant now) const;
+  /// True when `count` more packets may be sealed: neither old, nor spent, nor forbidden (row 18:
+  /// Reject-After-Messages).
+  bool can_seal(std::size_t count, Instant now) const;
+  /// Row 19: who began a session begins the next when it sends and 120 s have passed; and either side after 2^60
+  /// packets.
+  bool wants_rekey_on_send(Instant now) const;
+  /// Row 21: and in time before a session that only receives would end.
+  bool wants_rekey_on_receive(Instant now) const;
 };
 
 /// Current, previous and next (row 10). A responder's new session is `next` until the first packet proves that the

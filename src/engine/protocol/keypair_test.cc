@@ -83,5 +83,35 @@ TEST(Keypair, LivesFor180Seconds) {
   EXPECT_TRUE(one.expired(Instant(1h + 180s)));
 }
 
+TEST(Keypair, CountsBeyondThirtyTwoBitsAndStopsAtRejectAfterMessages) {
+  Keypair one;
+  one.created = Instant(1h);
+  one.next_counter = 1ull << 32;
+  EXPECT_TRUE(one.can_seal(64, Instant(1h)));
+  one.next_counter = kRejectAfterMessages - 64;
+  EXPECT_TRUE(one.can_seal(64, Instant(1h)));
+  EXPECT_FALSE(one.can_seal(65, Instant(1h)));
+  one.next_counter = UINT64_MAX;
+  EXPECT_FALSE(one.can_seal(1, Instant(1h)));
+  one.next_counter = 0;
+  EXPECT_FALSE(one.can_seal(1, Instant(1h + 180s)));
+  one.may_send = false;
+  EXPECT_FALSE(one.can_seal(1, Instant(1h)));
+}
+
+TEST(Keypair, InitiatorRekeysByTimeAndEitherSideByMessages) {
+  Keypair one;
+  one.created = Instant(1h);
+  EXPECT_FALSE(one.wants_rekey_on_send(Instant(1h + 179s)));
+  one.next_counter = kRekeyAfterMessages + 1;
+  EXPECT_TRUE(one.wants_rekey_on_send(Instant(1h)));
+  one.next_counter = 0;
+  one.initiator = true;
+  EXPECT_FALSE(one.wants_rekey_on_send(Instant(1h + 119s)));
+  EXPECT_TRUE(one.wants_rekey_on_send(Instant(1h + 120s)));
+  EXPECT_FALSE(one.wants_rekey_on_receive(Instant(1h + 164s)));
+  EXPECT_TRUE(one.wants_rekey_on_receive(Instant(1h + 165s)));
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

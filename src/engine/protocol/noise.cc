@@ -13,11 +13,15 @@ namespace {
 constexpr std::string_view kConstruction = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 constexpr std::string_view kIdentifier = "WireGuard v1 zx2c4 Jason@zx2c4.com";
 
-ByteView as_bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+ByteView as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 using Secrets = HandshakeSecrets;
 
-void mix_hash(Secrets& secrets, ByteView data) { secrets.hash = crypto::blake2s(secrets.hash, data); }
+void mix_hash(Secrets& secrets, ByteView data) {
+  secrets.hash = crypto::blake2s(secrets.hash, data);
+}
 
 /// C := HASH(construction), H := HASH(HASH(C || identifier) || responder's static key).
 void init(Secrets& secrets, const PublicKey& responder_static) {
@@ -115,7 +119,8 @@ bool Handshake::create_initiation(const StaticIdentity& identity, const PrivateK
   return true;
 }
 
-std::optional<OpenedInitiation> OpenedInitiation::open(const StaticIdentity& identity, const HandshakeInitiation& message) {
+std::optional<OpenedInitiation> OpenedInitiation::open(const StaticIdentity& identity,
+                                                       const HandshakeInitiation& message) {
   OpenedInitiation opened;
   Secrets& secrets = opened.secrets_;
   init(secrets, identity.public_key);
@@ -130,8 +135,8 @@ std::optional<OpenedInitiation> OpenedInitiation::open(const StaticIdentity& ide
   return opened;
 }
 
-DropReason OpenedInitiation::accept(const StaticIdentity& identity, const HandshakeInitiation& message, Handshake& handshake,
-                                    Instant now) && {
+DropReason OpenedInitiation::accept(const StaticIdentity& identity, const HandshakeInitiation& message,
+                                    Handshake& handshake, Instant now) && {
   // ss
   const crypto::SharedSecret* shared_static = handshake.static_static(identity);
   if (shared_static == nullptr) return DropReason::kInvalidHandshake;
@@ -142,7 +147,8 @@ DropReason OpenedInitiation::accept(const StaticIdentity& identity, const Handsh
   if (!open_and_mix(secrets_, key, message.encrypted_timestamp, timestamp.bytes)) return DropReason::kInvalidHandshake;
 
   if (timestamp <= handshake.latest_timestamp_) return DropReason::kReplayedInitiation;
-  const bool flood = handshake.last_initiation_ != Instant::min() && now - handshake.last_initiation_ < kInitiationInterval;
+  const bool flood =
+      handshake.last_initiation_ != Instant::min() && now - handshake.last_initiation_ < kInitiationInterval;
   if (flood) return DropReason::kInitiationFlood;
 
   handshake.latest_timestamp_ = timestamp;
@@ -200,8 +206,8 @@ std::optional<SessionKeys> Handshake::derive_session_keys() {
   if (!initiator && state_ != State::kCreatedResponse) return std::nullopt;
   SessionKeys keys;
   // The first output is the initiator's sending key.
-  crypto::kdf2(initiator ? keys.sending : keys.receiving, initiator ? keys.receiving : keys.sending, secrets_->chaining_key,
-               {});
+  crypto::kdf2(initiator ? keys.sending : keys.receiving, initiator ? keys.receiving : keys.sending,
+               secrets_->chaining_key, {});
   secrets_.reset();
   state_ = State::kZeroed;
   return keys;

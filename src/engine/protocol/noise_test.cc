@@ -122,7 +122,8 @@ TEST_F(NoiseTest, LowOrderPointsAbort) {
 TEST_F(NoiseTest, EveryFlippedBitOfEitherMessageIsRefused) {
   const HandshakeInitiation initiation = initiate();
   const std::size_t proved = sizeof initiation - 2 * crypto::kMacSize;
-  for (std::size_t byte = 8; byte < proved; ++byte) {  // type and sender's index are proved by mac1, which is cookie.h's
+  for (std::size_t byte = 8; byte < proved;
+       ++byte) {  // type and sender's index are proved by mac1, which is cookie.h's
     HandshakeInitiation flipped = initiation;
     mutable_bytes_of(flipped)[byte] ^= 0x10;
     EXPECT_NE(accept(flipped), DropReason::kNone) << byte;

@@ -1,7 +1,7 @@
 // Packets as the protocol core takes and leaves them: views into the caller's buffers, worked on in place, in batches.
 //
-// The caller owns every buffer for the length of the call. Whether a batch came from one system call or sixty-four, with
-// or without segmentation offload, is not visible here.
+// The caller owns every buffer for the length of the call. Whether a batch came from one system call or sixty-four,
+// with or without segmentation offload, is not visible here.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ struct Moment {
 /// The way a datagram came, and so the way an answer goes (kernel socket.c: sticky source address).
 struct Path {
   Endpoint remote;
-  IpAddress local;                   ///< none: the routing table chooses
-  std::uint32_t local_interface = 0; ///< the interface's index it came by; 0: any
+  IpAddress local;                    ///< none: the routing table chooses
+  std::uint32_t local_interface = 0;  ///< the interface's index it came by; 0: any
 
   bool operator==(const Path&) const = default;
 };
@@ -48,7 +48,7 @@ struct InboundDatagram {
   enum class Verdict : std::uint8_t { kDropped, kDeliver, kKeepalive, kHandshakeQueued };
   Verdict verdict = Verdict::kDropped;
   DropReason reason = DropReason::kNone;
-  MutableBytes inner;              ///< kDeliver: the inner IP packet, trimmed to its own length, inside `bytes`
+  MutableBytes inner;  ///< kDeliver: the inner IP packet, trimmed to its own length, inside `bytes`
 };
 
 /// One inner IP packet of a batch, in; the datagram to send, out.
@@ -65,9 +65,9 @@ struct OutboundPacket {
   std::uint32_t path = 0;          ///< kSend: index into Actions::paths()
 };
 
-/// What the core wants done besides the batch in hand: datagrams of its own making (handshakes, cookies, keepalives, packets
-/// that waited for a session) and the paths that the batch's datagrams go by. Values, collected under no lock of the
-/// caller's; cleared and used again, so that it stops allocating once it is warm. One thread.
+/// What the core wants done besides the batch in hand: datagrams of its own making (handshakes, cookies, keepalives,
+/// packets that waited for a session) and the paths that the batch's datagrams go by. Values, collected under no lock
+/// of the caller's; cleared and used again, so that it stops allocating once it is warm. One thread.
 class Actions {
  public:
   struct Datagram {

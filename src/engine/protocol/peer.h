@@ -45,7 +45,8 @@ class StagedQueue {
 
  private:
   StagedBytes& total_;
-  std::unique_ptr<std::deque<std::vector<std::uint8_t>>> packets_;  ///< none while empty: an empty deque takes 600 bytes
+  std::unique_ptr<std::deque<std::vector<std::uint8_t>>>
+      packets_;  ///< none while empty: an empty deque takes 600 bytes
 };
 
 struct Peer : std::enable_shared_from_this<Peer> {

@@ -4,8 +4,8 @@
 //                                        |
 //                                     hostile: replays, flips, cuts, makes up
 //
-// Checked at every step: no packet is delivered twice; none past its session's lifetime; keys go when it is time; and after every
-// outage a session comes back within half a minute.
+// Checked at every step: no packet is delivered twice; none past its session's lifetime; keys go when it is time; and
+// after every outage a session comes back within half a minute.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -49,7 +49,7 @@ struct End {
   std::unique_ptr<TestNode> node;
   const char* inner_peer = nullptr;
   std::map<std::uint64_t, Instant> waiting;  ///< inner packets sent and not delivered at the other end
-  Instant last_handshake{};  ///< when it last sent a handshake message, or took a response
+  Instant last_handshake{};                  ///< when it last sent a handshake message, or took a response
 };
 
 class Simulation {
@@ -177,13 +177,15 @@ class Simulation {
     if (to == nullptr) return;  // the client has moved on
     End& from = to == &client_ ? gateway_ : client_;
     const auto outcome = to->node->receive(flying.datagram, now());
-    if (!flying.hostile && outcome.verdict == InboundDatagram::Verdict::kHandshakeQueued) to->last_handshake = clock_.now();
+    if (!flying.hostile && outcome.verdict == InboundDatagram::Verdict::kHandshakeQueued)
+      to->last_handshake = clock_.now();
     if (outcome.verdict == InboundDatagram::Verdict::kDeliver) {
       check_delivery(from, *to, flying);
     } else if (!flying.hostile) {
       EXPECT_NE(outcome.reason, DropReason::kAuthenticationFailed);
     }
-    // Only what has arrived is replayed: a relay that is faster than the link may take over an endpoint, by WireGuard's design.
+    // Only what has arrived is replayed: a relay that is faster than the link may take over an endpoint, by WireGuard's
+    // design.
     if (!flying.hostile && random_.below(4) == 0) capture(flying);
     after_event(*to);
   }
@@ -240,7 +242,8 @@ class Simulation {
   }
 
   void roam() {
-    client_.node->address = *Endpoint::parse("198.51.100." + std::to_string(in(1, 255)) + ":" + std::to_string(in(1024, 65535)));
+    client_.node->address =
+        *Endpoint::parse("198.51.100." + std::to_string(in(1, 255)) + ":" + std::to_string(in(1024, 65535)));
   }
 
   SeededRandom random_;

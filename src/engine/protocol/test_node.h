@@ -107,7 +107,8 @@ struct TestNode {
     actions.clear();
     interface.receive({&inbound, 1}, now, aead, actions);
     collect();
-    if (inbound.verdict == InboundDatagram::Verdict::kDeliver) delivered.emplace_back(inbound.inner.begin(), inbound.inner.end());
+    if (inbound.verdict == InboundDatagram::Verdict::kDeliver)
+      delivered.emplace_back(inbound.inner.begin(), inbound.inner.end());
     return {inbound.verdict, inbound.reason};
   }
   void work(Moment now) {
@@ -143,8 +144,8 @@ struct TestNode {
   void collect() {
     for (std::size_t i = 0; i < actions.datagram_count(); ++i) {
       const auto datagram = actions.datagram(i);
-      outbox.push_back({address, datagram.path.remote, Bytes(datagram.bytes.begin(), datagram.bytes.end()),
-                        datagram.traffic_class});
+      outbox.push_back(
+          {address, datagram.path.remote, Bytes(datagram.bytes.begin(), datagram.bytes.end()), datagram.traffic_class});
     }
   }
 };

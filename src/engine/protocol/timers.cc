@@ -17,19 +17,29 @@ void Timers::data_received(Instant now) {
   }
 }
 
-void Timers::any_authenticated_packet_sent() { send_keepalive_ = kNever; }
+void Timers::any_authenticated_packet_sent() {
+  send_keepalive_ = kNever;
+}
 
-void Timers::any_authenticated_packet_received() { new_handshake_ = kNever; }
+void Timers::any_authenticated_packet_received() {
+  new_handshake_ = kNever;
+}
 
 void Timers::any_authenticated_packet_traversal(Instant now) {
   if (persistent_keepalive_s_ != 0) persistent_keepalive_ = now + std::chrono::seconds(persistent_keepalive_s_);
 }
 
-void Timers::handshake_initiated(Instant now) { retransmit_handshake_ = now + kRekeyTimeout + jitter_; }
+void Timers::handshake_initiated(Instant now) {
+  retransmit_handshake_ = now + kRekeyTimeout + jitter_;
+}
 
-void Timers::handshake_complete() { retransmit_handshake_ = kNever; }
+void Timers::handshake_complete() {
+  retransmit_handshake_ = kNever;
+}
 
-void Timers::session_derived(Instant now) { zero_keys_ = now + kZeroKeysAfter; }
+void Timers::session_derived(Instant now) {
+  zero_keys_ = now + kZeroKeysAfter;
+}
 
 bool Timers::set_persistent_keepalive(std::uint16_t interval_s) {
   const bool was_off = persistent_keepalive_s_ == 0;
@@ -54,7 +64,8 @@ void Timers::gave_up(Instant now) {
 }
 
 Instant Timers::earliest() const {
-  return std::min({retransmit_handshake_, send_keepalive_, new_handshake_, zero_keys_, persistent_keepalive_, initiation_});
+  return std::min(
+      {retransmit_handshake_, send_keepalive_, new_handshake_, zero_keys_, persistent_keepalive_, initiation_});
 }
 
 Timers::Due Timers::take_due(Instant now) {
