@@ -231,15 +231,15 @@ IpAddress random_address(Random& random, bool v6) {
 
 TEST_F(AllowedIpsTest, AgreesWithANaiveListUnderRandomChanges) {
   constexpr std::uintptr_t kPeers = 12;
-  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     SeededRandom random(seed);
     AllowedIps table;
     NaiveTable naive;
     std::vector<IpPrefix> used;
-    for (int step = 0; step < 4000; ++step) {
+    for (int step = 0; step < 2000; ++step) {
       Peer* const peer = fake_peer(1 + random.below(kPeers));
       // Growing, then shrinking, then growing again.
-      const bool grow = (step / 1000) % 2 == 0 ? random.below(10) < 7 : random.below(10) < 2;
+      const bool grow = (step / 500) % 2 == 0 ? random.below(10) < 7 : random.below(10) < 2;
       if (grow) {
         const IpAddress address = random_address(random, random.below(2) == 0);
         const IpPrefix added{address, static_cast<std::uint8_t>(random.below(address.bit_count() + 1))};
@@ -256,7 +256,7 @@ TEST_F(AllowedIpsTest, AgreesWithANaiveListUnderRandomChanges) {
         naive.remove(gone, owner);
       }
       ASSERT_EQ(table.size(), naive.size());
-      for (int i = 0; i < 4; ++i) {
+      for (int i = 0; i < 3; ++i) {
         const IpAddress probe = random_address(random, random.below(2) == 0);
         ASSERT_EQ(table.lookup(probe.family(), probe.bytes().data()), naive.lookup(probe))
             << to_string(probe) << " seed " << seed << " step " << step;

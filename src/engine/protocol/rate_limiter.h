@@ -35,7 +35,7 @@ class RateLimiter {
 
  private:
   using Duration = std::chrono::nanoseconds;
-  static constexpr Duration kCost = std::chrono::seconds(1) / kHandshakesPerSecond;
+  static constexpr Duration kCost = Duration(std::chrono::seconds(1)) / kHandshakesPerSecond;
   static constexpr Duration kCapacity = kCost * kBurst;
   static constexpr Duration kSweepInterval = std::chrono::seconds(1);
 

@@ -16,7 +16,7 @@ class RateLimiterTest : public testing::Test {
   /// Takes tokens until there are none.
   unsigned drain(std::string_view address) {
     unsigned taken = 0;
-    while (allow(address)) ++taken;
+    while (taken < 1000 && allow(address)) ++taken;
     return taken;
   }
 
@@ -37,7 +37,8 @@ TEST_F(RateLimiterTest, FollowsTheTimelineOfTheKernelSelftest) {
     int number = 0;
     for (const Step& step : kSteps) {
       now_ += step.after;
-      EXPECT_EQ(allow(address), step.allowed) << address << " step " << number++;
+      EXPECT_EQ(allow(address), step.allowed) << address << " step " << number;
+      ++number;
     }
   }
 }
