@@ -316,7 +316,7 @@ TEST_F(ClientManagerTest, KeepsButDoesNotServeClientsOutsideTheSubnet) {
   std::vector<Mutation> stored;
   for (int number = 1; number <= 30; ++number) {
     Client client = contract::client(number);
-    client.address = IpAddress::v4(0x0a000000u + number);
+    client.address = IpAddress::v4(0x0a000000u + static_cast<std::uint32_t>(number));
     stored.emplace_back(InsertClient{client});
   }
   Client gateway = contract::client(31), inside = contract::client(32);

@@ -180,6 +180,14 @@ TEST_F(EndpointLogTest, SaysOnceThatItCannotWriteAndGoesOnWhenItCan) {
   EXPECT_THAT(known(), ElementsAre("1 192.0.2.1:3"));
 }
 
+TEST_F(EndpointLogTest, BeginsAnewInsteadOfReadingAFileThatIsTooLarge) {
+  learn(1, "192.0.2.1:1");
+  std::filesystem::resize_file(path_, EndpointLog::kMaxFileBytes + 1);  // sparse
+  begin_life();
+  EXPECT_THAT(known(), IsEmpty());
+  EXPECT_EQ(std::filesystem::file_size(path_), 0u);
+}
+
 TEST_F(EndpointLogTest, StartsWithoutAFile) {
   std::filesystem::remove(path_);
   begin_life();

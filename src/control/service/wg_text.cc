@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <tuple>
 #include <vector>
 
 namespace vpn::control {
@@ -103,8 +104,9 @@ std::string wg_show(const tunnel::TunnelStatus& status, WallTime now) {
   std::vector<const tunnel::PeerStatus*> peers;
   peers.reserve(status.peers.size());
   for (const tunnel::PeerStatus& peer : status.peers) peers.push_back(&peer);
-  std::stable_sort(peers.begin(), peers.end(),
-                   [](const auto* a, const auto* b) { return a->last_handshake > b->last_handshake; });
+  std::sort(peers.begin(), peers.end(), [](const auto* a, const auto* b) {
+    return std::tie(b->last_handshake, a->peer.public_key) < std::tie(a->last_handshake, b->peer.public_key);
+  });
 
   std::string text = "interface: " + status.interface_name + "\n";
   if (!status.private_key.is_zero()) {
