@@ -21,7 +21,7 @@ class AeadEngine {
 /// libipsec-mb. Null on a processor that it cannot use, and in builds without it (all but x86-64).
 std::unique_ptr<AeadEngine> make_ipsec_mb_engine();
 
-/// OpenSSL, on any processor; about twice the time of libipsec-mb.
+/// OpenSSL, on any processor; two to three times the time of libipsec-mb.
 std::unique_ptr<AeadEngine> make_openssl_engine();
 
 }  // namespace vpn::engine::crypto

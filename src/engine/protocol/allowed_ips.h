@@ -11,8 +11,9 @@
 // longest prefix of a byte is then the highest bit of (bitmap & ancestors of the byte), four words. IPv4 takes at most
 // 4 nodes, IPv6 16, seldom more than 3.
 //
-// Memory: 40 bytes per prefix and 56 per peer, and a share of a node (about 200 bytes): a million neighbouring /32s of
-// a million peers cost about 100 MB, a million of one peer about 45 MB.
+// Memory, measured with a million /32s: 88 bytes each when every peer has one of a row, 45 when one peer has them all,
+// 65 at random addresses. 40 are the entry itself. A look-up takes about 30 ns among 250 peers and 45 ns among 10,000;
+// in a table of a million it waits for memory, about 0.5 us when every packet is another peer's.
 #pragma once
 
 #include <array>

@@ -28,7 +28,7 @@ class RateLimiter {
   explicit RateLimiter(Random& random);
 
   /// Takes a token of the bucket of `source`, an address of either family; false when there is none. `now` never goes
-  /// back. Once a second the call also sweeps, about 2 ms when the table is full.
+  /// back. Once a second the call also sweeps the table.
   bool allow(const IpAddress& source, Instant now);
 
   std::size_t size() const { return buckets_.size(); }
