@@ -1,4 +1,5 @@
 // /client: create, delete, enable, disable.
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <memory>
@@ -9,20 +10,26 @@
 namespace vpn::control {
 namespace {
 
+namespace asio = boost::asio;
+
 // Calls `start` with a callback and suspends until that is called. The coroutine goes on by a post, because the service
 // may call back before `start` returns, when there is nothing suspended yet.
+//
+// `start` is a reference to a variable of the awaiting coroutine: GCC 12 copies the bytes of a temporary closure in a
+// co_await expression, which breaks captured strings.
 template <typename T, typename Start>
-Awaitable<Result<T>> call_service(Executor executor, Start start) {
-  using boost::asio::use_awaitable_t;
-  return boost::asio::async_initiate<const use_awaitable_t<Executor>, void(Result<T>)>(
-      [executor, start = std::move(start)](auto handler) mutable {
+Awaitable<Result<T>> call_service(Start& start) {
+  using Await = asio::use_awaitable_t<Executor>;
+  return asio::async_initiate<const Await, void(Result<T>)>(
+      [&start](auto handler) {
+        const Executor executor = asio::get_associated_executor(handler);
         // std::function wants to be copied, the handler (it owns the coroutine) does not.
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         start([executor, shared = std::move(shared)](Result<T> result) {
-          boost::asio::post(executor, [shared, result = std::move(result)]() mutable { (*shared)(std::move(result)); });
+          asio::post(executor, [shared, result = std::move(result)]() mutable { (*shared)(std::move(result)); });
         });
       },
-      use_awaitable_t<Executor>());
+      Await());
 }
 
 // A body of no declared type is read as JSON, so that an empty one is told what is missing.
@@ -66,10 +73,10 @@ Response describe_created(const Client& client, const ServerInfo& info) {
 Awaitable<Response> set_enabled(const Request& request, ApiContext& context, bool enabled) {
   const auto key = parse_public_key(request);
   if (!key) co_return error_response(key.error());
-  const Status done = co_await call_service<void>(context.executor, [&clients = context.backend.clients, key = *key,
-                                                                     enabled](ClientService::StatusCallback callback) {
-    clients.set_enabled(key, enabled, std::move(callback));
-  });
+  const auto start = [&](ClientService::StatusCallback callback) {
+    context.backend.clients.set_enabled(*key, enabled, std::move(callback));
+  };
+  const Status done = co_await call_service<void>(start);
   if (!done) co_return error_response(done.error());
   co_return Response{.status = HttpStatus::no_content};
 }
@@ -79,10 +86,10 @@ Awaitable<Response> set_enabled(const Request& request, ApiContext& context, boo
 Awaitable<Response> create_client(const Request& request, ApiContext& context) {
   auto wanted = parse_new_client(request);
   if (!wanted) co_return error_response(wanted.error());
-  const Result<Client> created = co_await call_service<Client>(
-      context.executor,
-      [&clients = context.backend.clients, wanted = std::move(*wanted)](
-          ClientService::ClientCallback callback) mutable { clients.create(std::move(wanted), std::move(callback)); });
+  const auto start = [&](ClientService::ClientCallback callback) {
+    context.backend.clients.create(std::move(*wanted), std::move(callback));
+  };
+  const Result<Client> created = co_await call_service<Client>(start);
   if (!created) co_return error_response(created.error());
   co_return describe_created(*created, context.info);
 }
@@ -90,10 +97,10 @@ Awaitable<Response> create_client(const Request& request, ApiContext& context) {
 Awaitable<Response> delete_client(const Request& request, ApiContext& context) {
   const auto key = parse_public_key(request);
   if (!key) co_return error_response(key.error());
-  const Status done = co_await call_service<void>(
-      context.executor, [&clients = context.backend.clients, key = *key](ClientService::StatusCallback callback) {
-        clients.remove(key, std::move(callback));
-      });
+  const auto start = [&](ClientService::StatusCallback callback) {
+    context.backend.clients.remove(*key, std::move(callback));
+  };
+  const Status done = co_await call_service<void>(start);
   if (!done) co_return error_response(done.error());
   co_return Response{};
 }

@@ -11,7 +11,6 @@ namespace vpn::control {
 
 /// What handlers work with; one for the whole server.
 struct ApiContext {
-  Executor executor;
   ApiBackend backend;
   ServerInfo info;
   std::size_t bulk_answer_limit;

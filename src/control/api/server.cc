@@ -82,7 +82,7 @@ ApiServer::Impl::Impl(asio::io_context& io, ApiOptions options, ApiBackend backe
   const AuthPolicy tcp{options.auth, false, is_loopback(options.address), std::move(options.token)};
   const AuthPolicy unix{.unix_socket = true};
   state_ = std::make_shared<ServerState>(ServerState{
-      .context = {executor_, backend, std::move(info), options.limits.bulk_answers},
+      .context = {backend, std::move(info), options.limits.bulk_answers},
       .limits = options.limits,
       .policies = {tcp, unix},
   });

@@ -44,11 +44,11 @@ struct ApiLimits {
 };
 
 struct ApiOptions {
-  IpAddress address;          ///< where TCP listens, e.g. 127.0.0.1 or ::
-  std::uint16_t port = 3000;  ///< 0: any free one, see ApiServer::port()
-  std::string socket_path;    ///< empty: no unix socket
+  IpAddress address = {};        ///< where TCP listens, e.g. 127.0.0.1 or ::
+  std::uint16_t port = 3000;     ///< 0: any free one, see ApiServer::port()
+  std::string socket_path = {};  ///< empty: no unix socket
   AuthMode auth = AuthMode::kToken;
-  std::optional<BearerToken> token;  ///< needed when `address` is no loopback one and auth is kToken
+  std::optional<BearerToken> token = {};  ///< needed when `address` is no loopback one and auth is kToken
   ApiLimits limits = {};
 };
 

@@ -45,8 +45,6 @@ Awaitable<void> Session::serve(std::shared_ptr<Session> session) {
   while (true) {
     const Received received = co_await self.receive();
     if (received == Received::kNothing) co_return;
-    self.keep_alive_ = received == Received::kRequest && self.asks_for_keep_alive();
-
     Response response;
     if (received == Received::kRefused) {
       response = std::move(*self.refusal_);
@@ -55,7 +53,10 @@ Awaitable<void> Session::serve(std::shared_ptr<Session> session) {
     } else {
       response = co_await std::get<Handler>(*self.decision_)(self.request_, self.server_->context);
     }
-    if (!co_await self.send(response)) co_return;
+    // Asked now: the server may have begun to stop meanwhile.
+    self.keep_alive_ = received == Received::kRequest && self.asks_for_keep_alive();
+    const bool sent = co_await self.send(response);
+    if (!sent) co_return;
     if (!self.keep_alive_) break;
   }
   co_await self.linger();
@@ -65,7 +66,8 @@ Awaitable<void> Session::refuse(std::shared_ptr<Session> session) {
   Session& self = *session;
   self.keep_alive_ = false;
   Response response = error_response(HttpStatus::service_unavailable, "too many connections; try again later");
-  if (co_await self.send(response)) co_await self.linger();
+  const bool sent = co_await self.send(response);
+  if (sent) co_await self.linger();
 }
 
 void Session::finish() {
@@ -100,7 +102,8 @@ Awaitable<Session::Received> Session::receive() {
     if (!more) co_return Received::kNothing;
   }
   expire_in(server_->limits.request_time);
-  const bool whole = co_await receive_header() && co_await receive_body();
+  bool whole = co_await receive_header();
+  if (whole) whole = co_await receive_body();
   deadline_ = std::chrono::steady_clock::time_point::max();
   if (refusal_) co_return Received::kRefused;
   co_return whole ? Received::kRequest : Received::kNothing;
@@ -116,12 +119,10 @@ bool Session::parse() {
     if (in_header) header_bytes_ += used;
     if (error == http::error::need_more) error = {};
   }
-  const std::size_t limit = server_->limits.header_bytes;
-  const std::size_t unparsed = parser_->is_done() ? 0 : buffer_.size();
-  // The buffer holds the beginning of a header or chunk header that has no end in sight.
-  const bool endless =
-      !error && (in_header ? header_bytes_ + (parser_->is_header_done() ? 0 : unparsed) > limit : unparsed > limit);
-  if (endless) error = http::error::header_limit;
+  // What stays in the buffer is the beginning of a header, chunk header or trailer whose end has not come.
+  const bool unfinished = in_header ? !parser_->is_header_done() : !parser_->is_done();
+  const std::size_t size = (in_header ? header_bytes_ : 0) + (unfinished ? buffer_.size() : 0);
+  if (!error && size > server_->limits.header_bytes) error = http::error::header_limit;
   if (!error) return true;
   refusal_ = refuse_unreadable(error);
   return false;
@@ -130,7 +131,8 @@ bool Session::parse() {
 Awaitable<bool> Session::receive_header() {
   while (parse()) {
     if (parser_->is_header_done()) co_return true;
-    if (!co_await read_more()) co_return false;
+    const bool more = co_await read_more();
+    if (!more) co_return false;
   }
   co_return false;
 }
@@ -145,11 +147,12 @@ Awaitable<bool> Session::receive_body() {
     if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
     expire_in(server_->limits.request_time);
   }
+  parser_->eager(true);
   while (!parser_->is_done()) {
-    if (buffer_.size() == 0 && !co_await read_more()) co_return false;
-    const std::size_t before = buffer_.size();
     if (!parse()) co_return false;
-    if (!parser_->is_done() && buffer_.size() == before && !co_await read_more()) co_return false;
+    if (parser_->is_done()) break;
+    const bool more = co_await read_more();
+    if (!more) co_return false;
   }
   co_return true;
 }

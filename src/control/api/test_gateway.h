@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/encoding.h"
@@ -161,20 +162,21 @@ class FakeClients final : public ClientService {
                   .name = request.name,
                   .enabled = true,
                   .created_at = WallTime(std::chrono::seconds(1'700'000'000))};
-    clients.emplace(client.address, client);
+    insert(client);
     answer([done = std::move(done), client] { done(client); });
   }
   void remove(const PublicKey& key, StatusCallback done) override {
-    change(key, std::move(done), [this](Client& client) { clients.erase(IpAddress(client.address)); });
+    change(key, std::move(done), [this, key](Client& client) {
+      clients.erase(IpAddress(client.address));
+      address_of.erase(PublicKey(key));
+    });
   }
   void set_enabled(const PublicKey& key, bool enabled, StatusCallback done) override {
     change(key, std::move(done), [enabled](Client& client) { client.enabled = enabled; });
   }
   const Client* find(const PublicKey& key) const override {
-    for (const auto& [address, client] : clients) {
-      if (client.public_key == key) return &client;
-    }
-    return nullptr;
+    const auto address = address_of.find(key);
+    return address == address_of.end() ? nullptr : &clients.at(address->second);
   }
   const Client* find_by_name(std::string_view name) const override {
     for (const auto& [address, client] : clients) {
@@ -189,11 +191,20 @@ class FakeClients final : public ClientService {
   }
   Health health() const override { return health_now; }
 
+  void insert(const Client& client) {
+    clients.emplace(client.address, client);
+    address_of.emplace(client.public_key, client.address);
+  }
+  void clear() {
+    clients.clear();
+    address_of.clear();
+  }
   void release() {
     for (auto& answer : std::exchange(held, {})) answer();
   }
 
   std::map<IpAddress, Client> clients;
+  std::unordered_map<PublicKey, IpAddress> address_of;
   std::optional<Error> failure;  ///< every change fails with it
   bool hold = false;             ///< answers wait for release()
   std::vector<std::function<void()>> held;
