@@ -140,7 +140,10 @@ int serve(const cli::Settings& settings, Logger& logger) {
 
   const auto tunnel =
       tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
-  if (!tunnel) return cli::report(tunnel.error(), cli::exit_code_of(tunnel.error()));
+  if (!tunnel) {
+    return cli::report({tunnel.error().code, settings.wg_interface + ": " + tunnel.error().message},
+                       cli::exit_code_of(tunnel.error()));
+  }
   const ActiveRules rules(host, logger);
   if (const Status up = bring_up(settings, identity->private_key, **tunnel, host); !up) {
     return cli::report(up.error(), cli::exit_code_of(up.error()));

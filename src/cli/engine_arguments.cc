@@ -11,11 +11,11 @@
 namespace vpn::cli {
 namespace {
 
-/// wireguard-go's variable: silent and error are its other words for a quiet log, verbose for a full one.
+/// wireguard-go's variable; what it silences, run_engine() filters.
 LogLevel log_level_from_environment() {
   const char* value = std::getenv("LOG_LEVEL");
-  const std::string_view level = value != nullptr ? value : "error";
-  return level == "debug" || level == "verbose" ? LogLevel::kDebug : LogLevel::kError;
+  const std::string_view level = value != nullptr ? value : "";
+  return level == "debug" || level == "verbose" ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
 }  // namespace

@@ -86,6 +86,11 @@ void announce(const Settings& settings, const StartReport& report, Logger& logge
   const std::string wireguard = address_and_port(report.network.server_ip, report.network.server_port);
   const std::string api = "http://" + address_and_port(to_string(settings.api_address), settings.api_port);
   const std::string command = first_client_command(settings);
+  if (settings.api_auth == control::AuthMode::kOff) {
+    logger.warn(
+        "API_AUTH=off: everyone who reaches the API may manage clients; a gateway in front of it must check callers",
+        {{"api", api}});
+  }
   if (settings.log_format == LogFormat::kJson) {
     logger.info("serving", {{"version", report.version},
                             {"wireguard", wireguard},
