@@ -242,6 +242,7 @@ Result<Error> SqliteStore::find_conflict(const Client& client) {
   const bool same_address = row && *row && select_conflict_.integer(1) != 0;
   select_conflict_.reset();
   if (!row) return fail(row.error());
+  CHECK(*row);  // the schema's other constraints hold for every client that reaches a store
   if (same_key) return client_exists(client.public_key);
   if (same_address) return address_taken(client.address);
   return name_taken(client.name);
