@@ -41,15 +41,13 @@ Error nftables_error(int error_number) {
     case EACCES:
       return {ErrorCode::kPermissionDenied,
               "may not change nftables: the NET_ADMIN capability is needed, for example `--cap-add NET_ADMIN` with "
-              "docker run, "
-              "securityContext.capabilities.add in Kubernetes; or set NAT=off and do NAT elsewhere"};
+              "docker run, securityContext.capabilities.add in Kubernetes"};
     case EINVAL:  // nfnetlink's answer for a subsystem that is not there
     case EOPNOTSUPP:
     case EPROTONOSUPPORT:
     case ENOENT:
       return {ErrorCode::kUnsupported,
-              "this kernel has no nf_tables: load it on the host with `modprobe nf_tables`; or set NAT=off and do NAT "
-              "elsewhere"};
+              "this kernel has no nf_tables, or may not load it from here: `modprobe nf_tables` on the host"};
     default:
       return system_error("the kernel's nftables do not answer", error_number);
   }

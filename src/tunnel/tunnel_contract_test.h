@@ -28,7 +28,7 @@ template <typename Rig>
 class TunnelContract : public ::testing::Test {
  protected:
   static constexpr std::uint16_t kPort = 51820;
-  static constexpr std::chrono::seconds kPatience{10};
+  static constexpr std::chrono::seconds kPatience{20};  // a lost handshake message is sent again after 5 s
 
   TunnelContract() {
     tunnel_.on_learned_endpoints([this] {
