@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "control/service/gated_store.h"
+#include "control/service/test_gated_store.h"
 #include "control/service/test_log.h"
 #include "control/service/test_strand.h"
 #include "control/store/test_clients.h"

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "control/service/gated_store.h"
+#include "control/service/test_gated_store.h"
 #include "control/service/test_strand.h"
 #include "control/store/test_clients.h"
 
