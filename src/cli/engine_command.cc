@@ -44,21 +44,6 @@ Result<UniqueFd> inherited_fd(const char* name) {
   return UniqueFd(static_cast<int>(*number));
 }
 
-/// Lets through what wireguard-go's LOG_LEVEL asks for.
-class LevelFilter final : public Logger {
- public:
-  explicit LevelFilter(Logger& next) : next_(next), level_(environment("LOG_LEVEL")) {}
-  void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
-    if (level_ == "silent" || (level_ == "error" && level < LogLevel::kError)) return;
-    next_.write(level, event, fields);
-  }
-  bool wants_output() const { return !level_.empty() && level_ != "silent"; }
-
- private:
-  Logger& next_;
-  std::string_view level_;
-};
-
 /// SIGTERM and SIGINT as something to poll, while this lives.
 class StopSignals {
  public:
@@ -171,8 +156,10 @@ std::string read_all(const UniqueFd& pipe) {
   }
 }
 
-// A daemon must not hold its caller's terminal or pipes.
-void release_stdio(bool keep_output) {
+// A daemon must not hold its caller's terminal or pipes, unless somebody asked for its log.
+void release_stdio() {
+  const std::string_view log_level = environment("LOG_LEVEL");
+  const bool keep_output = !log_level.empty() && log_level != "silent";
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) return;
   ::dup2(null.get(), STDIN_FILENO);
@@ -181,7 +168,7 @@ void release_stdio(bool keep_output) {
   ::dup2(null.get(), STDERR_FILENO);
 }
 
-int run_as_child(const EngineOptions& options, LevelFilter& logger, UniqueFd pipe) {
+int run_as_child(const EngineOptions& options, Logger& logger, UniqueFd pipe) {
   ::setsid();
   const StopSignals signals;
   Engine engine(logger);
@@ -189,14 +176,14 @@ int run_as_child(const EngineOptions& options, LevelFilter& logger, UniqueFd pip
     tell(pipe, status.error().message);
     return 1;
   }
-  release_stdio(logger.wants_output());
+  release_stdio();
   tell(pipe, kReady);
   pipe.reset();
   engine.run(signals);
   return 0;
 }
 
-int run_in_background(const EngineOptions& options, LevelFilter& logger) {
+int run_in_background(const EngineOptions& options, Logger& logger) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     print_error(system_error("cannot make a pipe", errno).message);
@@ -224,9 +211,8 @@ int run_in_background(const EngineOptions& options, LevelFilter& logger) {
 }  // namespace
 
 int run_engine(const EngineOptions& options, Logger& logger) {
-  LevelFilter filter(logger);
-  if (options.foreground || environment("WG_PROCESS_FOREGROUND") == "1") return run_in_foreground(options, filter);
-  return run_in_background(options, filter);
+  const bool foreground = options.foreground || environment("WG_PROCESS_FOREGROUND") == "1";
+  return foreground ? run_in_foreground(options, logger) : run_in_background(options, logger);
 }
 
 }  // namespace vpn::cli

@@ -174,8 +174,8 @@ TEST(Coalescer, HoldsAMaximalHeader) {
   EXPECT_EQ(sizes_of({make_packet(spec), make_packet(after(spec))}), Sizes{2});
 }
 
-// Flows that interleave, lose, repeat, change size and end at random: whatever is merged, each flow's packets come out again,
-// byte for byte and in order.
+// Flows that interleave, lose, repeat, change size and end at random: whatever is merged, each flow's packets come out
+// again, byte for byte and in order.
 TEST(Coalescer, LosesNothingAndKeepsEachFlowsOrder) {
   SeededRandom random(4);
   Coalescer coalescer;

@@ -75,7 +75,8 @@ TEST(Segmenter, RefusesMetadataThatContradictsThePacket) {
 TEST(Segmenter, RefusesEveryTruncationOfTheHeaders) {
   Offload offload;
   for (const char* address : {"10.0.0.1", "fd00::1"}) {
-    const Bytes packet = make_super_packet({.source = address, .destination = address, .payload_bytes = 1}, 500, offload);
+    const Bytes packet =
+        make_super_packet({.source = address, .destination = address, .payload_bytes = 1}, 500, offload);
     for (std::size_t size = 0; size < packet.size(); ++size) {
       EXPECT_FALSE(Segmenter::open(ByteView(packet).first(size), offload)) << address << " " << size;
     }

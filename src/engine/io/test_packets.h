@@ -34,8 +34,12 @@ struct PacketSpec {
   std::uint8_t fill = 1;  // the payload counts up from here
 };
 
-inline std::size_t ip_bytes_of(ByteView packet) { return packet[0] >> 4 == 4 ? kIpv4HeaderBytes : kIpv6HeaderBytes; }
-inline std::uint8_t protocol_of(ByteView packet) { return packet[0] >> 4 == 4 ? packet[9] : packet[6]; }
+inline std::size_t ip_bytes_of(ByteView packet) {
+  return packet[0] >> 4 == 4 ? kIpv4HeaderBytes : kIpv6HeaderBytes;
+}
+inline std::uint8_t protocol_of(ByteView packet) {
+  return packet[0] >> 4 == 4 ? packet[9] : packet[6];
+}
 
 inline void set_transport_checksum(Bytes& packet) {
   const std::size_t start = ip_bytes_of(packet);
@@ -96,7 +100,8 @@ inline Bytes make_packet(const PacketSpec& spec) {
 /// Both checksums, of a TCP or UDP packet that has them.
 inline bool checksums_hold(const Bytes& packet) {
   const std::size_t start = ip_bytes_of(packet);
-  const bool header = start == kIpv6HeaderBytes || fold_checksum(add_checksum(0, ByteView(packet).first(start))) == 0xffff;
+  const bool header =
+      start == kIpv6HeaderBytes || fold_checksum(add_checksum(0, ByteView(packet).first(start))) == 0xffff;
   const std::uint64_t pseudo = pseudo_header_sum(packet, protocol_of(packet)) + network_word(packet.size() - start);
   return header && fold_checksum(add_checksum(pseudo, ByteView(packet).subspan(start))) == 0xffff;
 }
@@ -130,7 +135,7 @@ inline Bytes make_super_packet(const PacketSpec& spec, std::uint16_t segment_byt
   Bytes packet = make_packet(spec);
   const bool tcp = spec.protocol == kProtocolTcp;
   const std::size_t start = ip_bytes_of(packet);
-  offload = {.segmentation = !tcp                       ? Segmentation::kUdp
+  offload = {.segmentation = !tcp                        ? Segmentation::kUdp
                              : start == kIpv4HeaderBytes ? Segmentation::kTcpV4
                                                          : Segmentation::kTcpV6,
              .checksum_partial = true,

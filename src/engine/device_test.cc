@@ -1,0 +1,246 @@
+#include "engine/device.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "engine/crypto/x25519.h"
+#include "engine/device_parts.h"
+#include "engine/io/memory_link.h"
+#include "engine/io/test_packets.h"
+
+namespace vpn::engine {
+namespace {
+
+using io::MemoryTun;
+using io::test::Bytes;
+using io::test::make_packet;
+using io::test::PacketSpec;
+using protocol::InterfaceUpdate;
+using protocol::PeerUpdate;
+using namespace std::chrono_literals;
+
+constexpr auto kPatience = 10'000ms;
+
+/// A machine: a device on memory links, with a key.
+struct Machine {
+  Machine(io::MemoryNetwork& network, const char* address, Random& random) {
+    auto memory_tun = std::make_unique<MemoryTun>("wg0", 1420);
+    tun = memory_tun.get();
+    private_key = crypto::generate_private_key(random);
+    public_key = crypto::derive_public_key(private_key);
+    DeviceParts parts{std::move(memory_tun), network.opener(*IpAddress::parse(address)), std::nullopt};
+    auto opened = Device::assemble(std::move(parts), clock, random, logger);
+    EXPECT_TRUE(opened);
+    device = std::move(*opened);
+  }
+
+  InterfaceUpdate own_key() const {
+    InterfaceUpdate update;
+    update.private_key = private_key;
+    return update;
+  }
+  PeerUpdate as_peer(const char* allowed_ip) const {
+    PeerUpdate peer;
+    peer.public_key = public_key;
+    peer.allowed_ips = {{*IpPrefix::parse(allowed_ip)}};
+    return peer;
+  }
+  // The packets of the next write to the TUN device.
+  std::vector<Bytes> next_written() const {
+    const auto packet = tun->next_written(kPatience);
+    return packet ? io::test::expand(packet->bytes, packet->offload) : std::vector<Bytes>();
+  }
+
+  SystemClock clock;
+  NullLogger logger;
+  PrivateKey private_key;
+  PublicKey public_key;
+  MemoryTun* tun = nullptr;
+  std::unique_ptr<Device> device;
+};
+
+/// Two machines that know each other: 10.0.0.1 calls 10.0.0.2, which listens on port 51820 of 192.0.2.2.
+class DeviceTest : public testing::Test {
+ protected:
+  DeviceTest() {
+    InterfaceUpdate of_server = server_.own_key();
+    of_server.listen_port = 51820;
+    of_server.peers = {client_.as_peer("10.0.0.1/32")};
+    EXPECT_TRUE(server_.device->configure(of_server));
+    InterfaceUpdate of_client = client_.own_key();
+    of_client.peers = {server_.as_peer("10.0.0.2/32")};
+    of_client.peers[0].endpoint = *Endpoint::parse("192.0.2.2:51820");
+    EXPECT_TRUE(client_.device->configure(of_client));
+  }
+
+  SystemRandom random_;
+  io::MemoryNetwork network_;
+  Machine client_{network_, "192.0.2.1", random_};
+  Machine server_{network_, "192.0.2.2", random_};
+};
+
+const PacketSpec kToServer{.source = "10.0.0.1", .destination = "10.0.0.2", .payload_bytes = 1000};
+const PacketSpec kToClient{.source = "10.0.0.2", .destination = "10.0.0.1", .payload_bytes = 1000};
+
+TEST_F(DeviceTest, CarriesPacketsBothWays) {
+  client_.tun->inject({make_packet(kToServer), {}});
+  EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+  server_.tun->inject({make_packet(kToClient), {}});
+  EXPECT_EQ(client_.next_written(), std::vector<Bytes>{make_packet(kToClient)});
+}
+
+TEST_F(DeviceTest, CarriesASuperPacketAsItsSegments) {
+  PacketSpec spec = kToServer;
+  spec.payload_bytes = 60'000;
+  io::Offload offload;
+  const Bytes super_packet = io::test::make_super_packet(spec, 1300, offload);
+  client_.tun->inject({super_packet, offload});
+  std::vector<Bytes> arrived;
+  const std::vector<Bytes> sent = io::test::expand(super_packet, offload);
+  while (arrived.size() < sent.size()) {
+    const auto packets = server_.next_written();
+    ASSERT_FALSE(packets.empty());
+    arrived.insert(arrived.end(), packets.begin(), packets.end());
+  }
+  EXPECT_EQ(arrived, sent);
+  EXPECT_EQ(client_.device->counters()[Counter::kTunSuperPacketsRead], 1u);
+  EXPECT_EQ(client_.device->counters()[Counter::kTunPacketsRead], sent.size());
+}
+
+TEST_F(DeviceTest, CompletesAPartialChecksum) {
+  io::Offload offload;
+  const Bytes packet = io::test::make_super_packet(kToServer, 1000, offload);
+  offload.segmentation = io::Segmentation::kNone;
+  client_.tun->inject({packet, offload});
+  EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+}
+
+TEST_F(DeviceTest, CountsAndDropsMetadataThatContradictsThePacket) {
+  client_.tun->inject({make_packet(kToServer), {.segmentation = io::Segmentation::kUdp, .segment_bytes = 1}});
+  client_.tun->inject({make_packet(kToServer), {.checksum_partial = true, .checksum_start = 5000}});
+  client_.tun->inject({make_packet(kToServer), {}});
+  EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+  EXPECT_EQ(client_.device->counters()[Counter::kTunMalformed], 2u);
+}
+
+TEST_F(DeviceTest, TellsTheSenderThatNobodyHasTheDestination) {
+  PacketSpec spec = kToServer;
+  spec.destination = "10.0.0.99";
+  client_.tun->inject({make_packet(spec), {}});
+  const auto answer = client_.next_written();
+  ASSERT_EQ(answer.size(), 1u);
+  EXPECT_EQ(answer[0][9], 1) << "ICMP";
+  EXPECT_EQ(answer[0][20], 3) << "destination unreachable";
+  EXPECT_EQ(client_.device->counters()[protocol::DropReason::kNoPeer], 1u);
+  EXPECT_EQ(client_.device->counters()[Counter::kIcmpSent], 1u);
+}
+
+TEST_F(DeviceTest, TellsTheSenderThatThePeersAddressIsUnknown) {
+  server_.tun->inject({make_packet(kToClient), {}});
+  const auto answer = server_.next_written();
+  ASSERT_EQ(answer.size(), 1u);
+  EXPECT_EQ(answer[0][20], 3);
+  EXPECT_EQ(server_.device->counters()[protocol::DropReason::kNoEndpoint], 1u);
+}
+
+TEST_F(DeviceTest, TellsOnceOfEndpointsThatWereLearned) {
+  std::mutex mutex;
+  std::condition_variable told;
+  int calls = 0;
+  Machine other(network_, "192.0.2.3", random_);
+  other.device->on_learned_endpoints([&] {
+    const std::lock_guard lock(mutex);
+    ++calls;
+    told.notify_all();
+  });
+  InterfaceUpdate update = other.own_key();
+  update.listen_port = 1;
+  update.peers = {client_.as_peer("10.0.0.1/32")};
+  ASSERT_TRUE(other.device->configure(update));
+  InterfaceUpdate move;
+  move.peers = {other.as_peer("10.0.0.3/32")};
+  move.peers[0].endpoint = *Endpoint::parse("192.0.2.3:1");
+  ASSERT_TRUE(client_.device->configure(move));
+  PacketSpec spec = kToServer;
+  spec.destination = "10.0.0.3";
+  for (int i = 0; i < 3; ++i) {
+    client_.tun->inject({make_packet(spec), {}});
+    ASSERT_FALSE(other.next_written().empty());
+  }
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(told.wait_for(lock, kPatience, [&] { return calls > 0; }));
+  EXPECT_EQ(calls, 1) << "the listener has not taken yet";
+  lock.unlock();
+  const auto learned = other.device->take_learned_endpoints();
+  ASSERT_EQ(learned.size(), 1u);
+  EXPECT_EQ(learned[0].public_key, client_.public_key);
+  EXPECT_EQ(to_string(learned[0].endpoint.address), "192.0.2.1");
+}
+
+TEST_F(DeviceTest, KeepsEverythingWhenThePortIsTaken) {
+  auto taken = network_.opener(*IpAddress::parse("192.0.2.1"))(777, 0);
+  ASSERT_TRUE(taken);
+  InterfaceUpdate update;
+  update.listen_port = 777;
+  update.replace_peers = true;
+  const Status status = client_.device->configure(update);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(client_.device->snapshot().peers.size(), 1u);
+  client_.tun->inject({make_packet(kToServer), {}});
+  EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+}
+
+TEST_F(DeviceTest, GivesAPortBackAtOnce) {
+  for (int i = 0; i < 50; ++i) {
+    InterfaceUpdate update;
+    update.listen_port = static_cast<std::uint16_t>(1000 + i % 2);
+    const Status status = client_.device->configure(update);
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_EQ(client_.device->snapshot().listen_port, *update.listen_port);
+  }
+}
+
+TEST_F(DeviceTest, ShowsTheFreePortItTook) {
+  EXPECT_NE(client_.device->snapshot().listen_port, 0);
+  EXPECT_EQ(server_.device->snapshot().listen_port, 51820);
+  EXPECT_EQ(server_.device->snapshot().public_key, server_.public_key);
+}
+
+// The session stands before the client's port begins to change: an answer to an old port is lost, as it should be.
+TEST_F(DeviceTest, LosesNoPacketToConfigurationUnderTraffic) {
+  client_.tun->inject({make_packet(kToServer), {}});
+  ASSERT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+
+  std::atomic<bool> done = false;
+  std::vector<std::thread> configurers;
+  for (int number = 0; number < 3; ++number) {
+    configurers.emplace_back([this, number, &done] {
+      PublicKey key;
+      key.bytes[0] = static_cast<std::uint8_t>(number + 1);
+      for (int i = 0; !done.load(); ++i) {
+        InterfaceUpdate update;
+        update.peers = {{.public_key = key, .remove = i % 2 == 1}};
+        if (number == 0) update.listen_port = static_cast<std::uint16_t>(1000 + i % 16);
+        EXPECT_TRUE(client_.device->configure(update));
+        (void)client_.device->snapshot();
+        (void)client_.device->counters();
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    client_.tun->inject({make_packet(kToServer), {}});
+    EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)}) << i;
+    if (HasFailure()) break;
+  }
+  done = true;
+  for (std::thread& thread : configurers) thread.join();
+}
+
+}  // namespace
+}  // namespace vpn::engine
