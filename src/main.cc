@@ -144,6 +144,9 @@ int serve(const cli::Settings& settings, Logger& logger) {
     return cli::report({tunnel.error().code, settings.wg_interface + ": " + tunnel.error().message},
                        cli::exit_code_of(tunnel.error()));
   }
+  // Before there are peers: the tunnel tells it of every endpoint from the first on.
+  control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
+                                 logger);
   const ActiveRules rules(host, logger);
   if (const Status up = bring_up(settings, identity->private_key, **tunnel, host); !up) {
     return cli::report(up.error(), cli::exit_code_of(up.error()));
@@ -152,8 +155,6 @@ int serve(const cli::Settings& settings, Logger& logger) {
   const auto clients = control::ClientManager::start({.network = *network, .server_key = identity->public_key}, **store,
                                                      **tunnel, clock, make_post(io), make_delay(io), logger);
   if (!clients) return cli::report(clients.error(), cli::kUsageError);
-  control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
-                                 logger);
   endpoints.start();
 
   const auto api = control::ApiServer::listen(
