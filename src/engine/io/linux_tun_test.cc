@@ -1,0 +1,187 @@
+#include "engine/io/linux_tun.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "engine/io/coalesce.h"
+#include "engine/io/linux_udp.h"
+#include "engine/io/test_namespace.h"
+#include "engine/io/test_packets.h"
+
+namespace vpn::engine::io {
+namespace {
+
+using namespace test;
+
+constexpr int kPatienceMs = 10'000;
+
+/// A TUN device wg0 in a namespace of its own: 10.0.0.1/24, up.
+class LinuxTunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(enter_new_namespace());
+    auto tun = LinuxTun::open("wg0", 1420);
+    ASSERT_TRUE(tun) << tun.error().message;
+    tun_ = std::move(*tun);
+    set_address("wg0", "10.0.0.1");
+    set_up("wg0", true);
+    auto udp = LinuxUdp::open(2000, 0);
+    ASSERT_TRUE(udp) << udp.error().message;
+    udp_ = std::move(*udp);
+  }
+
+  // The UDP packets that the machine sends to 10.0.0.2, until there are `count`, as segments; others are ignored.
+  std::vector<Bytes> read_udp(std::size_t count) {
+    std::vector<Bytes> packets;
+    TunReadBatch batch(16, 31);
+    while (packets.size() < count) {
+      pollfd readable{tun_->fd(), POLLIN, 0};
+      if (::poll(&readable, 1, kPatienceMs) != 1) break;
+      batch.clear();
+      EXPECT_TRUE(tun_->read(batch));
+      for (const TunPacket& packet : batch.packets()) {
+        if (packet.bytes[0] != 0x45 || packet.bytes[9] != kProtocolUdp) continue;
+        super_packets_ += packet.offload.segmentation != Segmentation::kNone;
+        Bytes bytes(packet.bytes.begin(), packet.bytes.end());
+        if (packet.offload.segmentation == Segmentation::kNone && packet.offload.checksum_partial) {
+          EXPECT_TRUE(complete_checksum(bytes, packet.offload));
+        }
+        for (Bytes& segment : expand(bytes, packet.offload)) packets.push_back(std::move(segment));
+      }
+    }
+    return packets;
+  }
+
+  // Five datagrams to the machine's port 2000, merged, written, and what its socket received.
+  std::vector<Bytes> write_and_receive(TunWriteReport& report) {
+    std::vector<Bytes> packets;
+    Coalescer coalescer;
+    coalescer.begin(true, true);
+    PacketSpec spec{.source = "10.0.0.2", .destination = "10.0.0.1", .protocol = kProtocolUdp};
+    for (std::uint8_t i = 0; i < 5; ++i) {
+      spec.fill = i;
+      packets.push_back(make_packet(spec));
+    }
+    for (const Bytes& packet : packets) coalescer.add(packet);
+    report = tun_->write(coalescer.finish());
+
+    std::vector<Bytes> datagrams;
+    UdpReadBatch batch;
+    while (datagrams.size() < packets.size()) {
+      pollfd readable{udp_->fd(IpFamily::kV4), POLLIN, 0};
+      if (::poll(&readable, 1, kPatienceMs) != 1) break;
+      batch.clear();
+      udp_->receive(IpFamily::kV4, batch);
+      for (const ReceivedDatagrams& received : batch.received()) {
+        for (MutableBytes rest = received.bytes; !rest.empty(); rest = rest.subspan(received.segment_bytes)) {
+          datagrams.emplace_back(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(received.segment_bytes));
+        }
+      }
+    }
+    std::vector<Bytes> payloads;
+    for (const Bytes& packet : packets) payloads.emplace_back(packet.begin() + 28, packet.end());
+    EXPECT_EQ(datagrams, payloads);
+    return datagrams;
+  }
+
+  std::unique_ptr<LinuxTun> tun_;
+  std::shared_ptr<Udp> udp_;
+  std::size_t super_packets_ = 0;
+};
+
+TEST_F(LinuxTunTest, HasTheMtuAskedFor) {
+  EXPECT_EQ(tun_->mtu_bytes(), 1420);
+  set_mtu("wg0", 1280);
+  EXPECT_EQ(tun_->mtu_bytes(), 1280);
+}
+
+TEST_F(LinuxTunTest, SaysThatANameIsTaken) {
+  for (const char* name : {"wg0", "lo"}) {
+    const auto second = LinuxTun::open(name, 1420);
+    ASSERT_FALSE(second) << name;
+    EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
+  }
+}
+
+TEST_F(LinuxTunTest, GoesAwayWithItsObject) {
+  EXPECT_NE(::if_nametoindex("wg0"), 0u);
+  tun_.reset();
+  EXPECT_EQ(::if_nametoindex("wg0"), 0u);
+}
+
+TEST_F(LinuxTunTest, IsAdoptedByItsDescriptor) {
+  const auto adopted = LinuxTun::adopt(UniqueFd(::dup(tun_->fd())));
+  ASSERT_TRUE(adopted) << adopted.error().message;
+  EXPECT_EQ((*adopted)->name(), "wg0");
+  EXPECT_FALSE(LinuxTun::adopt(UniqueFd(::dup(udp_->fd(IpFamily::kV4)))));
+}
+
+TEST_F(LinuxTunTest, ReadsASegmentedSendAsOneSuperPacket) {
+  ASSERT_TRUE(tun_->takes_udp_super_packets()) << "Linux 6.2 or newer has UDP segmentation on TUN devices";
+  const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
+  std::vector<Bytes> datagrams;
+  std::vector<OutgoingDatagram> outgoing;
+  for (std::size_t i = 0; i < 20; ++i) datagrams.emplace_back(i < 19 ? 1000 : 10, static_cast<std::uint8_t>(i));
+  for (const Bytes& datagram : datagrams) outgoing.push_back({datagram, &path, 0});
+  ASSERT_EQ(udp_->send(outgoing).sent, datagrams.size());
+  const auto packets = read_udp(datagrams.size());
+  ASSERT_EQ(packets.size(), datagrams.size());
+  EXPECT_EQ(super_packets_, 1u);
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    EXPECT_EQ(Bytes(packets[i].begin() + 28, packets[i].end()), datagrams[i]);
+    EXPECT_TRUE(checksums_hold(packets[i]));
+  }
+}
+
+TEST_F(LinuxTunTest, WritesASuperPacketThatTheMachineReceivesAsDatagrams) {
+  TunWriteReport report;
+  write_and_receive(report);
+  EXPECT_EQ(report.written, 1u);
+  EXPECT_EQ(report.super_packets, 1u);
+  EXPECT_EQ(report.dropped, 0u);
+}
+
+TEST_F(LinuxTunTest, WritesPacketByPacketWhatTheKernelRefuses) {
+  tun_->refuse_super_packets_for_test();
+  TunWriteReport report;
+  write_and_receive(report);
+  EXPECT_EQ(report.resegmented, 1u);
+  EXPECT_EQ(report.dropped, 0u);
+  EXPECT_FALSE(tun_->takes_udp_super_packets()) << "it is not asked again";
+  EXPECT_TRUE(tun_->takes_tcp_super_packets());
+}
+
+TEST_F(LinuxTunTest, DropsWhatIsWrittenWhileTheLinkIsDown) {
+  set_up("wg0", false);
+  const Bytes packet = make_packet({});
+  const iovec piece{const_cast<std::uint8_t*>(packet.data()), packet.size()};
+  const TunWrite write{{.checksum_valid = true}, {&piece, 1}, packet.size()};
+  EXPECT_EQ(tun_->write({&write, 1}).dropped, 1u);
+}
+
+// The device of these sends is wg0 itself: its MTU bounds a segment, and what is larger leaves in fragments.
+TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
+  set_mtu("wg0", 1280);
+  const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
+  const Bytes datagram(1400, 1);
+  const std::vector<OutgoingDatagram> outgoing(5, {datagram, &path, 0});
+  const UdpSendReport report = udp_->send(outgoing);
+  EXPECT_EQ(report.unsegmented, 1u);
+  EXPECT_EQ(report.sent, 5u);
+  EXPECT_EQ(report.dropped, 0u);
+  const auto fragments = read_udp(10);
+  ASSERT_EQ(fragments.size(), 10u) << "two of each";
+  for (const Bytes& fragment : fragments) EXPECT_EQ(fragment[6] & 0x40, 0) << "Don't Fragment is off";
+}
+
+TEST(InterfaceName, IsWhatWgQuickTakes) {
+  for (const char* name : {"wg0", "a", "a_b=c+d.e-f", "123456789012345"}) EXPECT_TRUE(is_interface_name(name)) << name;
+  for (const char* name : {"", ".", "..", "1234567890123456", "a/b", "a b", "wg%d", "a:b"}) {
+    EXPECT_FALSE(is_interface_name(name)) << name;
+    EXPECT_EQ(LinuxTun::open(name, 1420).error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
+}  // namespace
+}  // namespace vpn::engine::io
