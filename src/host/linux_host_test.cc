@@ -37,7 +37,7 @@ UniqueFd open_socket(int type, const char* address) {
 void connect_to(const UniqueFd& socket, const Endpoint& remote) {
   sockaddr_storage storage{};
   const socklen_t size = remote.to_sockaddr(storage);
-  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size), 0) << strerror(errno);
+  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size), 0) << errno;
 }
 
 bool readable(const UniqueFd& socket) {

@@ -39,7 +39,7 @@ class NetlinkRequest {
 /// How the kernel ended a request: 0, or an errno value with the kernel's own explanation where it gives one.
 struct NetlinkOutcome {
   int error_number = 0;
-  std::string detail = {};
+  std::string detail;
 
   bool ok() const { return error_number == 0; }
   /// The failure as an Error: `what: strerror (detail)`.

@@ -24,7 +24,7 @@ PresharedKey preshared_of(std::uint8_t number) {
   return key;
 }
 
-Peer peer_of(std::uint8_t number, std::vector<const char*> allowed_ips = {}) {
+Peer peer_of(std::uint8_t number, const std::vector<const char*>& allowed_ips = {}) {
   Peer peer;
   peer.public_key = key_of(number);
   for (const char* text : allowed_ips) peer.allowed_ips.push_back(*IpPrefix::parse(text));
@@ -72,7 +72,7 @@ TEST(Diff, TakesAllowedIpsAsASet) {
 }
 
 TEST(Diff, TakesAZeroPresharedKeyAsNone) {
-  Peer none = peer_of(1);
+  const Peer none = peer_of(1);
   Peer zero = peer_of(1);
   zero.preshared_key = PresharedKey();
   EXPECT_TRUE(diff_of({none}, {zero}).empty());

@@ -1,7 +1,7 @@
 // The contract of tunnel.h as tests, to be run on every implementation:
 //
 //     using Implementations = ::testing::Types<MemoryRig>;
-//     INSTANTIATE_TYPED_TEST_SUITE_P(Memory, TunnelContract, Implementations);
+//     INSTANTIATE_TYPED_TEST_SUITE_P(MemoryTunnel, TunnelContract, Implementations);
 //
 // A rig holds a fresh tunnel and the world around it, in which no UDP port is taken yet:
 //
@@ -72,7 +72,7 @@ class TunnelContract : public ::testing::Test {
   }
 
   PeerStatus status_of(const PublicKey& key) {
-    for (PeerStatus& peer : status().peers) {
+    for (const PeerStatus& peer : status().peers) {
       if (peer.peer.public_key == key) return peer;
     }
     ADD_FAILURE() << "no such peer";

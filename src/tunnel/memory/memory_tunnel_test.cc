@@ -23,7 +23,7 @@ class MemoryRig {
   MemoryTunnel tunnel_;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Memory, TunnelContract, ::testing::Types<MemoryRig>);
+INSTANTIATE_TYPED_TEST_SUITE_P(MemoryTunnel, TunnelContract, ::testing::Types<MemoryRig>);
 
 Peer numbered_peer(std::uint8_t number) {
   Peer peer;

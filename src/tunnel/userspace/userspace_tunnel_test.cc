@@ -65,7 +65,7 @@ class UserspaceRig {
   UniqueFd taken_;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Userspace, TunnelContract, ::testing::Types<UserspaceRig>);
+INSTANTIATE_TYPED_TEST_SUITE_P(UserspaceTunnel, TunnelContract, ::testing::Types<UserspaceRig>);
 
 // The output of a command, less its last newline.
 std::string output_of(const std::string& command) {
@@ -97,7 +97,7 @@ TEST_F(UserspaceTunnelTest, IsShownByTheStockTool) {
 }
 
 TEST_F(UserspaceTunnelTest, RefusesAnInterfaceNameThatIsTaken) {
-  SystemClock clock;
+  const SystemClock clock;
   SystemRandom random;
   NullLogger logger;
   const auto second = UserspaceTunnel::open({.interface_name = tunnel_.interface_name()}, clock, random, logger);
