@@ -1,5 +1,6 @@
 // The composition root: settings -> objects -> run -> stop. The only place that names a concrete store, tunnel and
 // host.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,11 +10,12 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
-#include <cstdio>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -22,6 +24,7 @@
 #include "base/random.h"
 #include "cli/client_command.h"
 #include "cli/command_line.h"
+#include "cli/dispatch.h"
 #include "cli/engine_arguments.h"
 #include "cli/key_command.h"
 #include "cli/log_sink.h"
@@ -40,18 +43,18 @@ namespace asio = boost::asio;
 
 constexpr const char* kVersion = VPN_VERSION;  // from CMakeLists.txt
 
-/// Our NAT and forwarding rules, for as long as it lives.
-class ActiveRules {
+/// Takes our NAT and forwarding rules away at its end, should there be any.
+class RulesRemover {
  public:
-  ActiveRules(host::Host& host, Logger& logger) : host_(host), logger_(logger) {}
-  ~ActiveRules() {
+  RulesRemover(host::Host& host, Logger& logger) : host_(host), logger_(logger) {}
+  ~RulesRemover() {
     if (const Status removed = host_.remove_rules(); !removed) {
       logger_.warn("our firewall rules are left behind, the next start replaces them",
                    {{"cause", removed.error().message}});
     }
   }
-  ActiveRules(const ActiveRules&) = delete;
-  ActiveRules& operator=(const ActiveRules&) = delete;
+  RulesRemover(const RulesRemover&) = delete;
+  RulesRemover& operator=(const RulesRemover&) = delete;
 
  private:
   host::Host& host_;
@@ -97,9 +100,11 @@ Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tu
 /// Serves until a signal or the interface's end, then lets go in order. The exit code.
 int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients, control::EndpointLog& endpoints,
         asio::signal_set& signals, int tunnel_closed_fd, Logger& logger) {
-  int exit_code = cli::kSuccess;
   asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
-  const auto stop = [&] {
+  std::optional<int> exit_code;
+  const auto stop = [&](int code) {
+    if (exit_code) return;
+    exit_code = code;
     api.stop([&] {
       clients.stop();
       endpoints.flush();
@@ -107,19 +112,15 @@ int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& c
     });
   };
   signals.async_wait([&](const boost::system::error_code& error, int) {
-    if (error) return;
-    tunnel_end.cancel();
-    stop();
+    if (!error) stop(cli::kSuccess);
   });
   tunnel_end.async_wait(asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code& error) {
     if (error) return;
-    signals.cancel();
     logger.error("the WireGuard interface is gone, stopping");
-    exit_code = cli::kFailure;
-    stop();
+    stop(cli::kFailure);
   });
   io.run();
-  return exit_code;
+  return exit_code.value_or(cli::kFailure);
 }
 
 int serve(const cli::Settings& settings, Logger& logger) {
@@ -138,6 +139,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
   const auto network = describe_network(settings, host);
   if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
 
+  const RulesRemover rules_remover(host, logger);
   const auto tunnel =
       tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
   if (!tunnel) {
@@ -147,7 +149,6 @@ int serve(const cli::Settings& settings, Logger& logger) {
   // Before there are peers: the tunnel tells it of every endpoint from the first on.
   control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
                                  logger);
-  const ActiveRules rules(host, logger);
   if (const Status up = bring_up(settings, identity->private_key, **tunnel, host); !up) {
     return cli::report(up.error(), cli::exit_code_of(up.error()));
   }
@@ -190,47 +191,20 @@ int run_serve(const cli::Arguments& arguments) {
   return serve(chosen, logger);
 }
 
-struct Command {
-  std::string_view name;
-  const char* summary;
-  int (*run)(const cli::Arguments& arguments);
-};
-
 constexpr std::array kCommands = {
-    Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
-    Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
-    Command{"genkey", "Prints a fresh private key", cli::run_genkey},
-    Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
-    Command{"genpsk", "Prints a fresh preshared key", cli::run_genpsk},
-    Command{"engine", "A WireGuard interface alone, for wg and wg-quick", cli::run_engine_command},
+    cli::Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
+    cli::Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
+    cli::Command{"genkey", "Prints a fresh private key", cli::run_genkey},
+    cli::Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
+    cli::Command{"genpsk", "Prints a fresh preshared key", cli::run_genpsk},
+    cli::Command{"engine", "A WireGuard interface alone, for wg and wg-quick", cli::run_engine_command},
 };
-
-int print_usage(std::FILE* out, int exit_code) {
-  std::fputs(
-      "A WireGuard VPN gateway, managed over REST.\nUsage: vpn-enabler COMMAND [arguments] | --help | --version\n\n",
-      out);
-  for (const Command& command : kCommands) std::fprintf(out, "  %-8s %s\n", command.name.data(), command.summary);
-  std::fputs(
-      "\n`vpn-enabler COMMAND --help` shows a command's arguments. Example:\n"
-      "  vpn-enabler serve\n  vpn-enabler client add laptop\n",
-      out);
-  return exit_code;
-}
-
-int dispatch(std::string_view program, cli::Arguments arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name == "--version") return std::printf("vpn-enabler %s\n", kVersion) > 0 ? cli::kSuccess : cli::kFailure;
-  if (program.substr(program.rfind('/') + 1) == "vpn-engine") return cli::run_engine_command(arguments);
-  if (name == "--help" || name == "-h") return print_usage(stdout, cli::kSuccess);
-  const auto command = std::ranges::find(kCommands, name, &Command::name);
-  if (command == kCommands.end()) return print_usage(stderr, cli::kUsageError);
-  arguments.erase(arguments.begin());
-  return command->run(arguments);
-}
 
 }  // namespace
 }  // namespace vpn
 
 int main(int argc, char** argv) {
-  return vpn::dispatch(argc > 0 ? argv[0] : "", vpn::cli::Arguments(argv + std::min(argc, 1), argv + argc));
+  // argv may be empty (execve(2)).
+  const vpn::cli::Arguments arguments(argv + std::min(argc, 1), argv + argc);
+  return vpn::cli::dispatch(argc > 0 ? argv[0] : "", arguments, vpn::kCommands, vpn::kVersion);
 }
