@@ -55,7 +55,12 @@ class StopSignals {
     ::sigprocmask(SIG_BLOCK, &signals, &before_);
     fd_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   }
-  ~StopSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  ~StopSignals() {
+    // Taken here, or it would end the process as soon as it is let through.
+    signalfd_siginfo taken;
+    while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
   int fd() const { return fd_.get(); }

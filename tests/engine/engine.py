@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""vpn-engine against Debian's wireguard-go and against itself, configured by stock `wg`. Usage: engine.py CASE
+
+    west ================================= east
+    10.9.0.1, 2001:db8:9::1   veth   10.9.0.2, 2001:db8:9::2
+    tun0: 10.8.0.1, fd00:8::1        tun0: 10.8.0.2, fd00:8::2
+
+lab.py says why nothing of a run can be left behind or meet another run.
+"""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "netns"))
+
+from lab import Node, alive, check, equal, link, run, wait_until  # noqa: E402
+from product import ENGINE, STOCK  # noqa: E402
+
+TRANSFER = pathlib.Path(__file__).resolve().parent / "transfer.py"
+OUTER = {"west": ("10.9.0.1", "2001:db8:9::1"), "east": ("10.9.0.2", "2001:db8:9::2")}
+INNER = {"west": ("10.8.0.1", "fd00:8::1"), "east": ("10.8.0.2", "fd00:8::2")}
+IPV4, IPV6 = 0, 1
+
+
+class Peer:
+    """One end: a node whose tun0 is served by `program`."""
+
+    def __init__(self, name, program):
+        self.name, self.program = name, program
+        self.node = Node(name)
+
+    def start(self):
+        self.node.run([self.program, "tun0"])
+        self.node.run("ip link set tun0 mtu 1420 up")
+        self.node.run(f"ip addr add {INNER[self.name][IPV4]}/24 dev tun0")
+        self.node.run(f"ip addr add {INNER[self.name][IPV6]}/64 dev tun0 nodad")
+        key = self.node.run("wg genkey")
+        self.public_key = self.node.run("wg pubkey", stdin=key).strip()
+        self.node.run("wg set tun0 private-key /dev/stdin", stdin=key)
+
+    def show(self, what):
+        return self.node.run(f"wg show tun0 {what}").strip()
+
+
+class World:
+    """The drawing above; the ends know each other, west calls east over the outer family given."""
+
+    def __init__(self, west=ENGINE, east=ENGINE, outer=IPV4):
+        self.west, self.east = Peer("west", west), Peer("east", east)
+        link(self.west.node, "veth", [f"{OUTER['west'][IPV4]}/24", f"{OUTER['west'][IPV6]}/64"],
+             self.east.node, "veth", [f"{OUTER['east'][IPV4]}/24", f"{OUTER['east'][IPV6]}/64"])
+        self.west.start()
+        self.east.start()
+        preshared = self.west.node.run("wg genpsk")
+        address = OUTER["east"][outer]
+        endpoint = f"[{address}]:51820" if outer == IPV6 else f"{address}:51820"
+        self.east.node.run(["wg", "set", "tun0", "listen-port", "51820", "peer", self.west.public_key, "preshared-key",
+                            "/dev/stdin", "allowed-ips", f"{INNER['west'][IPV4]}/32,{INNER['west'][IPV6]}/128"], stdin=preshared)
+        self.west.node.run(["wg", "set", "tun0", "peer", self.east.public_key, "preshared-key", "/dev/stdin", "allowed-ips",
+                            f"{INNER['east'][IPV4]}/32,{INNER['east'][IPV6]}/128", "endpoint", endpoint], stdin=preshared)
+
+
+def pings(node, target, count=10, extra=""):
+    report = node.run(f"ping -n -c {count} -i 0.02 -W 3 {extra} {target}", ok=False, seconds=60).stdout
+    check(f"{count} pings {node.name} -> {target} {extra}", f" {count} received" in report, report.splitlines()[-2:])
+
+
+def transfers(sender, receiver, address, port, mebibytes=100):
+    server = receiver.node.spawn([sys.executable, TRANSFER, "serve", address, str(port)])
+    wait_until("the server listens", lambda: receiver.node.run(f"ss -Hltn sport = {port}"), 10)
+    begun = time.monotonic()
+    sent = sender.node.run([sys.executable, TRANSFER, "send", address, str(port), str(mebibytes)], seconds=60)
+    server.wait(30)
+    equal(f"{mebibytes} MiB {sender.name} -> {receiver.name} {address} intact ({time.monotonic() - begun:.1f} s)",
+          server.log.read_text(), sent)
+
+
+def talks(west, east):
+    """Traffic of every kind between two programs, over both outer families."""
+    for outer, what in ((IPV4, "IPv4"), (IPV6, "IPv6")):
+        print(f"-- outer {what}")
+        world = World(west, east, outer)
+        for inner in (IPV4, IPV6):
+            pings(world.west.node, INNER["east"][inner])
+            pings(world.east.node, INNER["west"][inner])
+            transfers(world.west, world.east, INNER["east"][inner], 5001)
+            transfers(world.east, world.west, INNER["west"][inner], 5002)
+        check("wg shows the handshake", int(world.west.show("latest-handshakes").split()[1]) > time.time() - 60)
+        received, sent = map(int, world.west.show("transfer").split()[1:])
+        check("wg shows what passed", min(received, sent) > 200 * 2**20, (received, sent))
+        endpoint = world.east.show("endpoints").split()[1]
+        check("east learned where west is", OUTER["west"][outer] in endpoint, endpoint)
+
+
+def ours_to_stock():
+    talks(ENGINE, STOCK)
+
+
+def stock_to_ours():
+    talks(STOCK, ENGINE)
+
+
+def ours_to_ours():
+    talks(ENGINE, ENGINE)
+
+
+def mtu_edges():
+    """Packets of exactly the MTU pass whole; an outer link that is too small fragments them, and nothing is lost."""
+    for program in (STOCK, ENGINE):
+        world = World(ENGINE, program)
+        pings(world.west.node, INNER["east"][IPV4], extra="-M do -s 1392")  # 1420 with its headers
+        pings(world.west.node, INNER["east"][IPV6], extra="-M do -s 1372")
+        pings(world.east.node, INNER["west"][IPV4], extra="-M do -s 1391")
+        for peer in (world.west, world.east):
+            peer.node.run("ip link set veth mtu 1300")
+        pings(world.west.node, INNER["east"][IPV4], extra="-M do -s 1392")
+        transfers(world.west, world.east, INNER["east"][IPV4], 5003, 20)
+        transfers(world.east, world.west, INNER["west"][IPV6], 5004, 20)
+        for peer in (world.west, world.east):
+            peer.node.run("ip link set tun0 mtu 1280")
+        pings(world.west.node, INNER["east"][IPV4], extra="-M do -s 1252")
+        transfers(world.west, world.east, INNER["east"][IPV4], 5005, 20)
+
+
+def unreachable():
+    """The sender is told at once that nobody has the destination, and that a peer's address is not known."""
+    world = World()
+    world.east.node.run(["wg", "set", "tun0", "peer", world.west.public_key, "allowed-ips", "10.8.0.1/32,10.8.0.77/32"])
+    for node, target in ((world.west.node, "10.8.0.99"), (world.west.node, "fd00:8::99"), (world.east.node, "10.8.0.77")):
+        report = node.run(f"ping -n -c 1 -W 5 {target}", ok=False).stdout
+        check(f"{node.name} hears that {target} is unreachable", "Unreachable" in report or "unreachable" in report, report)
+
+
+def ports():
+    """Ports open with the link and close with it; a taken port is refused and changes nothing."""
+    world = World()
+    west = world.west.node
+    pings(west, INNER["east"][IPV4], 1)
+    port = world.west.show("listen-port")
+    check("the free port is on both families", west.run(f"ss -Hlun sport = {port}").count("\n") == 2)
+    west.run("ip link set tun0 down")
+    wait_until("the port closes with the link", lambda: not west.run(f"ss -Hlun sport = {port}"), 5)
+    west.run("ip link set tun0 up")
+    wait_until("the same port opens with it", lambda: west.run(f"ss -Hlun sport = {port}"), 5)
+    pings(west, INNER["east"][IPV4], 3)
+    holder = west.spawn([sys.executable, "-c", "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+                         " s.bind(('', 7777)); time.sleep(1000)"])
+    wait_until("port 7777 is taken", lambda: west.run("ss -Hlun sport = 7777"), 5)
+    refused = west.run(["wg", "set", "tun0", "listen-port", "7777", "fwmark", "5"], ok=False)
+    check("a taken port is refused", refused.returncode == 1 and "in use" in refused.stderr, refused.stderr.strip())
+    equal("the port stays", world.west.show("listen-port"), port)
+    equal("the fwmark stays", world.west.show("fwmark"), "off")
+    holder.kill()
+    west.run(["wg", "set", "tun0", "listen-port", "7778", "fwmark", "5"])
+    pings(west, INNER["east"][IPV4], 3)
+    equal("the port is the new one", west.run("ss -Hlun sport = 7778").count("\n"), 2)
+    wait_until("east follows", lambda: world.east.show("endpoints").endswith(":7778"), 5)
+
+
+def containers():
+    """The interface moves into another namespace, its sockets stay: the container has nothing but the tunnel."""
+    world = World()
+    container = Node("container")
+    world.west.node.run(f"ip link set tun0 netns {container.pid}")
+    container.run("ip addr add 10.8.0.1/24 dev tun0")
+    container.run("ip link set tun0 up")
+    pings(container, INNER["east"][IPV4])
+    [pid] = world.west.node.pids("vpn-engine")
+    container.run("ip link set tun0 down")
+    port = world.west.show("listen-port")
+    wait_until("the sockets close with the link", lambda: not world.west.node.run(f"ss -Hlun sport = {port}"), 5)
+    container.run("ip link del tun0")
+    wait_until("the engine ends with its interface", lambda: not alive(pid), 5)
+
+
+def environment():
+    """wireguard-go's variables: the foreground, and a TUN device and a socket that another program opened."""
+    node = Node("machine")
+    foreground = node.spawn([ENGINE, "tun0"], env={"WG_PROCESS_FOREGROUND": "1"})
+    wait_until("the socket answers", lambda: node.run("wg show tun0", ok=False).returncode == 0, 5)
+    check("it is the process that was started", alive(foreground.pid))
+    foreground.terminate()
+    equal("SIGTERM ends it", foreground.wait(5), 0)
+    check("the interface is gone", node.run("ip link show tun0", ok=False).returncode != 0)
+    failed = node.run([ENGINE, "lo"], ok=False)
+    check("an interface that exists is refused, with the reason", failed.returncode == 1 and "exists" in failed.stderr,
+          failed.stderr.strip())
+
+    opener = """
+import fcntl, os, socket, struct, sys
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"handed", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+uapi = socket.socket(socket.AF_UNIX)
+uapi.bind("/var/run/wireguard/handed.sock")
+uapi.listen()
+for fd in (tun, uapi.fileno()):
+    os.set_inheritable(fd, True)
+os.execve(sys.argv[1], [sys.argv[1], "handed", "-f"],
+          {**os.environ, "WG_TUN_FD": str(tun), "WG_UAPI_FD": str(uapi.fileno())})
+"""
+    handed = node.spawn([sys.executable, "-c", opener, ENGINE])
+    wait_until("the socket that was handed over answers", lambda: node.run("wg show handed", ok=False).returncode == 0, 5)
+    node.run("wg set handed listen-port 4000")
+    handed.terminate()
+    equal("SIGTERM ends it", handed.wait(5), 0)
+
+
+if __name__ == "__main__":
+    cases = {case.__name__: case for case in (ours_to_stock, stock_to_ours, ours_to_ours, mtu_edges, unreachable, ports,
+                                              containers, environment)}
+    if len(sys.argv) != 2 or sys.argv[1] not in cases:
+        print(__doc__ + "\ncases: " + " ".join(cases))
+        sys.exit(2)
+    sys.exit(run(cases[sys.argv[1]]))
