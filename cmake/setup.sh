@@ -1,5 +1,5 @@
-# Shared by ./run and ./check: the Debian packages that are needed, and a quiet build. Sourced by bash with `set -euo pipefail`,
-# in the repository's root.
+# Shared by ./run and ./check: the Debian packages that are needed, and a quiet build. Sourced by bash with
+# `set -euo pipefail`, in the repository's root.
 
 # What builds the program. Each brings its run-time library along.
 build_packages=(

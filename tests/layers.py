@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The direction of includes under src/, and which folder may name which third-party header.
 
-CMake's one library per folder lets the linker see most of it; this sees the headers too. Run without arguments from anywhere;
-prints each include that points the wrong way, and fails when there is one. Tests (*_test.*, test_*.h, testing.h) may include
-anything.
+CMake's one library per folder lets the linker see most of it; this sees the headers too. Run without arguments from
+anywhere; prints each include that points the wrong way, and fails when there is one. Tests (*_test.*, test_*.h,
+testing.h) may include anything.
 """
 import pathlib
 import re
@@ -27,10 +27,10 @@ MAY_INCLUDE = {
     "control/store/memory": ["base", "control/model", "control/store"],
     "control/store/sqlite": ["base", "control/model", "control/store"],
     # The service sees the seams, no concrete store or tunnel; x25519.h because it judges clients' keys.
-    "control/service": ["base", "control/model", "control/store/store.h", "control/store/store_error.h", "tunnel/tunnel.h", "tunnel/diff.h",
-                        "host/host.h", "engine/crypto/x25519.h"],
+    "control/service": ["base", "control/model", "control/store/store.h", "control/store/store_error.h",
+                        "tunnel/tunnel.h", "tunnel/diff.h", "host/host.h", "engine/crypto/x25519.h"],
     "control/api": ["base", "control/model", "control/service", "tunnel/tunnel.h", "engine/crypto/x25519.h"],
-    # The command line: the API by its unix socket, keys, and the engine alone as a command. No concrete store, tunnel or host.
+    # The API by its unix socket, keys, and the engine alone as a command. No concrete store, tunnel or host.
     "cli": ["base", "control/api", "control/model", "control/service", "engine"],
     # The composition root names everything.
     "main.cc": ["base", "engine", "tunnel", "host", "control", "cli"],
@@ -42,9 +42,9 @@ THIRD_PARTY = {
     r"openssl/|intel-ipsec-mb\.h": ["engine/crypto"],
     r"libmnl/|nftables/": ["host"],
     r"sqlite3\.h": ["control/store/sqlite"],
-    r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp": ["control/api", "cli", "main.cc"],
+    r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp": ["control/api", "main.cc"],
     r"boost/": ["control/api"],
-    r"CLI/|spdlog/|qrcodegen/": ["cli", "main.cc"],
+    r"CLI/|spdlog/|qrcodegen/": ["cli"],
 }
 TEST_ONLY = r"gtest/|gmock/|benchmark/"
 

@@ -17,6 +17,8 @@
 namespace vpn::cli {
 namespace {
 
+using control::AuthMode;
+
 // --- The table ---
 
 struct Setting {
@@ -29,7 +31,8 @@ struct Setting {
 };
 
 constexpr auto kSettings = std::to_array<Setting>({
-    {"WG_PRIVATE_KEY", "", "(the output of `vpn-enabler genkey`)", "The gateway's private key; generated once and kept when unset",
+    {"WG_PRIVATE_KEY", "", "(what `vpn-enabler genkey` prints)",
+     "The gateway's private key; made once and kept when unset",
      [](std::string_view value, Settings& s) { return parse_private_key(value, s.wg_private_key); }, true},
     {"WG_SUBNET", "192.168.2.1/24", "192.168.2.1/24", "The gateway's address in the VPN, with the subnet's length",
      [](std::string_view value, Settings& s) { return parse_subnet(value, s.wg_subnet); }},
@@ -39,7 +42,7 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](std::string_view value, Settings& s) { return parse_interface(value, s.wg_interface); }},
     {"WG_MTU", "1420", "1420", "Its MTU in bytes",
      [](std::string_view value, Settings& s) { return parse_mtu(value, s.wg_mtu_bytes); }},
-    {"SERVER_IP", "", "vpn.example.org", "Where clients find the gateway, an address or a host name; detected when unset",
+    {"SERVER_IP", "", "vpn.example.org", "Where clients find the gateway: an address or host name; detected when unset",
      [](std::string_view value, Settings& s) { return parse_server_ip(value, s.server_ip); }},
     {"SERVER_PORT", "", "51820", "The UDP port that clients are told; WG_PORT when unset",
      [](std::string_view value, Settings& s) { return parse_port(value, s.server_port); }},
@@ -51,12 +54,12 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](std::string_view value, Settings& s) { return parse_port(value, s.api_port); }},
     {"API_SOCKET", kDefaultApiSocket, kDefaultApiSocket, "Unix socket of the REST API, for root",
      [](std::string_view value, Settings& s) { return parse_socket_path(value, s.api_socket); }},
-    {"API_TOKEN", "", "(the output of `vpn-enabler genpsk`)",
-     "Bearer token of the API; generated once and kept when unset and API_ADDRESS is not loopback",
+    {"API_TOKEN", "", "(what `vpn-enabler genpsk` prints)",
+     "Bearer token of the API; made once and kept when unset and API_ADDRESS is not loopback",
      [](std::string_view value, Settings& s) { return parse_token(value, s.api_token); }, true},
     {"API_AUTH", "token", "token", "token, or off where a gateway in front checks callers",
      [](std::string_view value, Settings& s) {
-       return parse_word<control::AuthMode>(value, {{"token", control::AuthMode::kToken}, {"off", control::AuthMode::kOff}}, s.api_auth);
+       return parse_word<AuthMode>(value, {{"token", AuthMode::kToken}, {"off", AuthMode::kOff}}, s.api_auth);
      }},
     {"STATE_DIR", "/var/lib/vpn-enabler", "/var/lib/vpn-enabler", "Directory of the keys and clients that are kept",
      [](std::string_view value, Settings& s) { return parse_path(value, s.state_dir); }},
@@ -70,8 +73,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](std::string_view value, Settings&) { return parse_ltse(value); }},
     {"TUNNEL", "auto", "userspace", "Who speaks WireGuard: auto or userspace",
      [](std::string_view value, Settings&) { return parse_tunnel(value); }},
-    {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: under their own",
-     [](std::string_view value, Settings& s) { return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat); }},
+    {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: their own",
+     [](std::string_view value, Settings& s) {
+       return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat);
+     }},
     {"LOG_LEVEL", "info", "info", "debug, info, warn or error",
      [](std::string_view value, Settings& s) {
        return parse_word<LogLevel>(value,
@@ -89,7 +94,10 @@ constexpr auto kSettings = std::to_array<Setting>({
 
 // --- Names and messages ---
 
-constexpr std::string_view kFileSuffix = "_FILE";
+/// Where a secret's file is named: API_TOKEN_FILE for API_TOKEN.
+std::string file_variable(const Setting& setting) {
+  return std::string(setting.name) + "_FILE";
+}
 
 /// WG_PORT -> wg-port, which is also how CLI11 finds an item of a file.
 std::string flag_name(std::string_view name) {
@@ -154,7 +162,7 @@ class ParsedItems final : public CLI::Config {
 /// A secret's text out of its own file, without the newline that editors end it with.
 Result<std::string> read_secret_file(const Setting& setting, const std::string& path) {
   Result<std::string> text = read_small_file(path, kMaxSettingsFileBytes);
-  const std::string variable = std::string(setting.name) + std::string(kFileSuffix);
+  const std::string variable = file_variable(setting);
   if (!text) return fail(ErrorCode::kInvalidArgument, variable + ": " + text.error().message, variable);
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   if (text->empty()) return fail(ErrorCode::kInvalidArgument, variable + ": " + path + " is empty", variable);
@@ -170,9 +178,10 @@ class SettingsOptions::Impl {
     for (std::size_t i = 0; i < kSettings.size(); ++i) {
       const Setting& setting = kSettings[i];
       std::string help = setting.help;
+      if (setting.secret) help += " (as a flag, everyone on the machine can read it)";
       if (*setting.fallback != '\0') help += std::string(" [") + setting.fallback + "]";
       declare(setting.name, values_[i], help, "VALUE");
-      if (setting.secret) declare(std::string(setting.name) + "_FILE", files_[i], "The same, read from a file", "FILE");
+      if (setting.secret) declare(file_variable(setting), files_[i], "The same, read from a file", "FILE");
     }
   }
 
@@ -218,7 +227,7 @@ class SettingsOptions::Impl {
     if (files_[i].empty()) return values_[i].empty() ? setting.fallback : values_[i];
     if (values_[i].empty()) return read_secret_file(setting, files_[i]);
     return fail(ErrorCode::kInvalidArgument,
-                std::string("both ") + setting.name + " and " + setting.name + "_FILE are set; keep one of them",
+                std::string("both ") + setting.name + " and " + file_variable(setting) + " are set; keep one of them",
                 setting.name);
   }
 
