@@ -73,7 +73,7 @@ Device::Impl::Impl(DeviceParts parts, const Clock& clock, Random& random, Logger
     : parts_(std::move(parts)),
       clock_(clock),
       logger_(logger),
-      interface_(random, now()),
+      interface_(random),
       closed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Status Device::Impl::start() {

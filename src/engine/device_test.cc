@@ -28,13 +28,19 @@ constexpr auto kPatience = 10'000ms;
 
 /// A machine: a device on memory links, with a key.
 struct Machine {
-  Machine(io::MemoryNetwork& network, const char* address, Random& random) {
-    auto memory_tun = std::make_unique<MemoryTun>("wg0", 1420);
-    tun = memory_tun.get();
+  Machine(io::MemoryNetwork& network, const char* address, Random& random_source)
+      : random(random_source), opener(network.opener(*IpAddress::parse(address))) {
     private_key = crypto::generate_private_key(random);
     public_key = crypto::derive_public_key(private_key);
-    DeviceParts parts{std::move(memory_tun), network.opener(*IpAddress::parse(address)), std::nullopt};
-    auto opened = Device::assemble(std::move(parts), clock, random, logger);
+    start();
+  }
+
+  // A new life with the same key, and nothing configured.
+  void start() {
+    device.reset();
+    auto memory_tun = std::make_unique<MemoryTun>("wg0", 1420);
+    tun = memory_tun.get();
+    auto opened = Device::assemble({std::move(memory_tun), opener, std::nullopt}, clock, random, logger);
     EXPECT_TRUE(opened);
     device = std::move(*opened);
   }
@@ -51,13 +57,15 @@ struct Machine {
     return peer;
   }
   // The packets of the next write to the TUN device.
-  std::vector<Bytes> next_written() const {
-    const auto packet = tun->next_written(kPatience);
+  std::vector<Bytes> next_written(std::chrono::milliseconds patience = kPatience) const {
+    const auto packet = tun->next_written(patience);
     return packet ? io::test::expand(packet->bytes, packet->offload) : std::vector<Bytes>();
   }
 
   SystemClock clock;
   NullLogger logger;
+  Random& random;
+  io::UdpOpener opener;
   PrivateKey private_key;
   PublicKey public_key;
   MemoryTun* tun = nullptr;
@@ -68,14 +76,18 @@ struct Machine {
 class DeviceTest : public testing::Test {
  protected:
   DeviceTest() {
-    InterfaceUpdate of_server = server_.own_key();
-    of_server.listen_port = 51820;
-    of_server.peers = {client_.as_peer("10.0.0.1/32")};
-    EXPECT_TRUE(server_.device->configure(of_server));
+    configure_server();
     InterfaceUpdate of_client = client_.own_key();
     of_client.peers = {server_.as_peer("10.0.0.2/32")};
     of_client.peers[0].endpoint = *Endpoint::parse("192.0.2.2:51820");
     EXPECT_TRUE(client_.device->configure(of_client));
+  }
+
+  void configure_server() {
+    InterfaceUpdate update = server_.own_key();
+    update.listen_port = 51820;
+    update.peers = {client_.as_peer("10.0.0.1/32")};
+    EXPECT_TRUE(server_.device->configure(update));
   }
 
   SystemRandom random_;
@@ -146,6 +158,21 @@ TEST_F(DeviceTest, TellsTheSenderThatThePeersAddressIsUnknown) {
   ASSERT_EQ(answer.size(), 1u);
   EXPECT_EQ(answer[0][20], 3);
   EXPECT_EQ(server_.device->counters()[protocol::DropReason::kNoEndpoint], 1u);
+}
+
+// The client would notice only after 15 s; the server calls it as soon as it sees a packet of its earlier life.
+TEST_F(DeviceTest, GoesOnSoonAfterARestart) {
+  client_.tun->inject({make_packet(kToServer), {}});
+  ASSERT_FALSE(server_.next_written().empty());
+  server_.start();
+  configure_server();
+  const Instant begun = client_.clock.now();
+  std::vector<Bytes> arrived;
+  while (arrived.empty() && client_.clock.now() - begun < 5s) {
+    client_.tun->inject({make_packet(kToServer), {}});
+    arrived = server_.next_written(50ms);
+  }
+  EXPECT_EQ(arrived, std::vector<Bytes>{make_packet(kToServer)});
 }
 
 TEST_F(DeviceTest, TellsOnceOfEndpointsThatWereLearned) {

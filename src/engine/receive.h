@@ -20,8 +20,8 @@ class Receiver {
   /// All outlive this.
   Receiver(io::Tun& tun, protocol::Interface& interface, crypto::Aead& aead, Counters& counters);
 
-  /// Takes one batch from the sockets through the core to the TUN device. True when it held handshake messages, which
-  /// now wait for Interface::process_handshakes().
+  /// Takes one batch from the sockets through the core to the TUN device. True when something may wait for
+  /// Interface::process_handshakes() now.
   bool run(io::Udp& sockets, IpFamily family, protocol::Moment now);
 
  private:

@@ -92,8 +92,8 @@ void Sender::answer_unreachable(ByteView dropped, Instant now) {
   if (size == 0 || !icmp_limiter_.take(now)) return;
   const iovec piece{answer.data(), size};
   const io::TunWrite write{{.checksum_valid = true}, {&piece, 1}, size};
-  counters_.add(tun_.write({&write, 1}));
   counters_.add(Counter::kIcmpSent);
+  counters_.add(tun_.write({&write, 1}));
 }
 
 }  // namespace vpn::engine
