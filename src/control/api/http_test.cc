@@ -1,6 +1,8 @@
 // HTTP itself, byte by byte: framing, limits, connections.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "control/api/test_gateway.h"
 
@@ -45,7 +47,7 @@ TEST(Http, ReadsARequestThatComesByteByByte) {
       post("Transfer-Encoding: chunked\r\n", "5;ext=\"v\"\r\n" + kBody.substr(0, 5) + "\r\n" + "37\r\n" +
                                                  kBody.substr(5, 0x37) + "\r\n0\r\nTrailer: x\r\n\r\n");
   const int on = 1;
-  ::setsockopt(client.fd(), IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
+  ::setsockopt(client.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   for (const char byte : chunked) client.send({&byte, 1});
   const Answer answer = client.receive();
   EXPECT_EQ(answer.status, 200) << answer.body;

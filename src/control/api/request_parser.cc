@@ -10,9 +10,13 @@ namespace {
 
 namespace http = boost::beast::http;
 
+// Memory that a connection keeps for the next body; most are a hundred bytes.
+constexpr std::size_t kKeptBytes = 4096;
+
 void wipe_and_clear(std::string& text) {
   wipe(text.data(), text.size());
   text.clear();
+  if (text.capacity() > kKeptBytes) text.shrink_to_fit();
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ struct Request {
     return mark == std::string::npos ? std::string_view() : std::string_view(target).substr(mark + 1);
   }
 
-  /// Empties everything, keeps the memory, wipes what may be secret.
+  /// Empties everything, keeps a little memory, wipes what may be secret.
   void clear();
 };
 

@@ -60,7 +60,7 @@ Response error_response(const Error& error) {
   return error_response(http_status(error.code), error.message);
 }
 
-void append_response(std::string& out, const Response& response, const ResponseFraming& framing) {
+void append_head(std::string& out, const Response& response, const ResponseFraming& framing) {
   out += "HTTP/1.1 ";
   append_number(out, static_cast<unsigned>(response.status));
   out += ' ';
@@ -75,7 +75,6 @@ void append_response(std::string& out, const Response& response, const ResponseF
   if (framing.keep_alive && framing.http_1_0) append_header(out, "Connection", "keep-alive");
   out += kFixedHeaders;
   out += "\r\n";
-  if (!framing.head && !response.next_piece && response.status != HttpStatus::no_content) out += response.body;
 }
 
 void append_json_string(std::string& out, std::string_view text) {

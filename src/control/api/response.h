@@ -45,12 +45,11 @@ Response error_response(const Error& error);
 struct ResponseFraming {
   bool http_1_0 = false;  ///< no chunks: the connection's end ends the answer
   bool keep_alive = true;
-  bool head = false;      ///< the headers alone
   std::string_view date;  ///< IMF-fixdate
 };
 
-/// Appends status line and headers, and the body unless it comes in pieces or is not asked for.
-void append_response(std::string& out, const Response& response, const ResponseFraming& framing);
+/// Appends status line and headers.
+void append_head(std::string& out, const Response& response, const ResponseFraming& framing);
 
 /// Appends `text` as a JSON string with its quotes. UTF-8 stays as it is.
 void append_json_string(std::string& out, std::string_view text);

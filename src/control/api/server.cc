@@ -27,8 +27,8 @@ using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_
 constexpr std::chrono::milliseconds kAcceptPause{100};
 // Connections taken in one go, so that a flood of them leaves time for those that are open.
 constexpr int kAcceptBatch = 64;
-// Refused connections are told in the log at most so often.
-constexpr std::chrono::minutes kRefusalLogInterval{1};
+// A lack of connections or descriptors, which a remote can cause, is told in the log at most so often.
+constexpr std::chrono::minutes kWarnInterval{1};
 
 Status check_options(const ApiOptions& options) {
   if (!options.address) {
@@ -62,7 +62,7 @@ class ApiServer::Impl : public std::enable_shared_from_this<Impl> {
   bool accept_some(int listener, ConnectionKind kind);
   void admit(UniqueFd connection, ConnectionKind kind);
   bool admit_refused();
-  void log_refusals();
+  void warn_seldom(std::string_view event);
   static Awaitable<void> sweep(std::shared_ptr<Impl> self);
   void end_stop();
 
@@ -74,7 +74,7 @@ class ApiServer::Impl : public std::enable_shared_from_this<Impl> {
   Timer stop_timer_;
   std::function<void()> stop_done_;
   bool sweeping_ = false;
-  std::optional<Instant> refusals_logged_at_;
+  std::optional<Instant> warned_at_;
 };
 
 ApiServer::Impl::Impl(asio::io_context& io, ApiOptions options, ApiBackend backend, ServerInfo info)
@@ -150,6 +150,7 @@ Awaitable<void> ApiServer::Impl::accept_all(std::shared_ptr<Impl> self, Descript
     auto [error] = co_await listener.async_wait(Descriptor::wait_read, kAwait);
     if (error) co_return;
     if (self->accept_some(listener.native_handle(), kind)) continue;
+    self->warn_seldom("no file descriptor or memory for an API connection; trying again in 0.1 s");
     pause.expires_after(kAcceptPause);
     co_await pause.async_wait(kAwait);
   }
@@ -193,16 +194,15 @@ void ApiServer::Impl::admit(UniqueFd connection, ConnectionKind kind) {
 // Whether one more caller can be told that there are too many.
 bool ApiServer::Impl::admit_refused() {
   ++state_->counters.connections_refused;
-  log_refusals();
+  warn_seldom("too many API connections; further ones get 503 until some end");
   return state_->open_of(ConnectionKind::kRefused) < state_->limits.refusals;
 }
 
-void ApiServer::Impl::log_refusals() {
+void ApiServer::Impl::warn_seldom(std::string_view event) {
   const Instant now = state_->context.backend.clock.now();
-  if (refusals_logged_at_ && now - *refusals_logged_at_ < kRefusalLogInterval) return;
-  refusals_logged_at_ = now;
-  state_->context.backend.logger.warn("too many API connections; further ones get 503 until some end",
-                                      {{"refused_so_far", std::to_string(state_->counters.connections_refused)}});
+  if (warned_at_ && now - *warned_at_ < kWarnInterval) return;
+  warned_at_ = now;
+  state_->context.backend.logger.warn(event, {{"connections", std::to_string(state_->sessions.size())}});
 }
 
 // Closes what is overdue, as long as there are connections.

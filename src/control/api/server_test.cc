@@ -189,6 +189,24 @@ TEST(ApiServer, Takes1024ConnectionsAnd503sTheNext) {
   }
 }
 
+TEST(ApiServer, OutlivesALackOfDescriptors) {
+  TestGateway gateway;
+  gateway.ask("GET", "/version");
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const int lowest_free = UniqueFd(::dup(0)).get();
+  ASSERT_GE(lowest_free, 0);
+  const rlimit one_more{.rlim_cur = static_cast<rlim_t>(lowest_free) + 1, .rlim_max = files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &one_more), 0);
+  RawClient client = gateway.connect();  // takes the last one: nothing is left for the server's end
+  client.send(kGetKeys);
+  bool warned = false;
+  while (!warned) gateway.on_strand([&] { warned = !gateway.logger.lines.empty(); });
+  EXPECT_EQ(gateway.counters().connections, 1u);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(client.receive().status, 200);
+}
+
 TEST(Stop, AnswersWhatIsUnderWayAndTakesNoMore) {
   TestGateway gateway;
   gateway.on_strand([&] { gateway.clients.hold = true; });

@@ -12,6 +12,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
 constexpr std::size_t kReadBytes = 4096;
+// Above, a body is sent from where it lies instead of being copied behind its header.
+constexpr std::size_t kOneWriteBytes = std::size_t{16} << 10;
 // What a caller may still send behind an answer that ends the connection, before we stop listening.
 constexpr std::size_t kLingerBytes = std::size_t{1} << 20;
 
@@ -169,16 +171,19 @@ Awaitable<bool> Session::send(Response& response) {
   // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
   keep_alive_ = keep_alive_ && !(pieces && request_.http_1_0);
   out_.clear();
-  append_response(out_, response,
-                  {.http_1_0 = request_.http_1_0,
-                   .keep_alive = keep_alive_,
-                   .head = head,
-                   .date = server_->date.at(server_->context.backend.clock.wall_now())});
+  append_head(out_, response,
+              {.http_1_0 = request_.http_1_0,
+               .keep_alive = keep_alive_,
+               .date = server_->date.at(server_->context.backend.clock.wall_now())});
   auto& counters = server_->counters;
   const auto status = static_cast<unsigned>(response.status);
   ++(status < 400 ? counters.answers_ok : status < 500 ? counters.answers_caller_fault : counters.answers_server_fault);
 
+  if (head) response.body.clear();
+  const bool one_write = response.body.size() <= kOneWriteBytes;
+  if (one_write) out_ += response.body;
   bool sent = co_await write(out_);
+  if (sent && !one_write) sent = co_await write(response.body);
   if (response.secret) {
     wipe(out_.data(), out_.size());
     wipe(response.body.data(), response.body.size());

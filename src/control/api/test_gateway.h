@@ -227,7 +227,7 @@ class FakeClients final : public ClientService {
   }
 };
 
-class CountingLogger final : public Logger {
+class RecordingLogger final : public Logger {
  public:
   void write(LogLevel, std::string_view event, std::initializer_list<LogField> fields) override {
     lines.push_back(format_log_text(event, fields));
@@ -257,6 +257,8 @@ class TemporaryDirectory {
 
 /// An API server on a free port and on a unix socket, its strand on a thread of its own.
 class TestGateway {
+  boost::asio::io_context io_;  // outlives the clients, whose held answers own coroutines
+
  public:
   static constexpr std::string_view kToken = "test-token-0123456789";
 
@@ -317,11 +319,10 @@ class TestGateway {
   tunnel::MemoryTunnel tunnel;
   SeededRandom random{1};
   ManualClock clock;
-  CountingLogger logger;
+  RecordingLogger logger;
 
  private:
   TemporaryDirectory directory_;
-  boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   std::unique_ptr<ApiServer> server_;
   std::thread thread_;
