@@ -7,6 +7,13 @@
 #include "base/secret.h"
 
 namespace vpn::engine {
+namespace {
+
+// A part of an answer and a peer with many allowed IPs: a string that grows would leave keys behind in the memory it
+// had.
+constexpr std::size_t kOutputReserve = 128 * 1024;
+
+}  // namespace
 
 UapiConnection::~UapiConnection() {
   wipe(input_.data(), input_.size());
@@ -35,10 +42,7 @@ void UapiConnection::handle_lines() {
 }
 
 void UapiConnection::handle_line(std::string_view line) {
-  request_bytes_ = state_ == State::kIdle ? 0 : request_bytes_ + line.size() + 1;
-  if (request_bytes_ > kMaxRequestBytes) {
-    state_ = State::kBroken;
-  } else if (state_ == State::kIdle) {
+  if (state_ == State::kIdle) {
     begin_request(line);
   } else if (state_ == State::kSet) {
     line.empty() ? finish_set() : handle_set_line(line);
@@ -86,6 +90,7 @@ void UapiConnection::finish_get() {
 void UapiConnection::refill_output() {
   wipe(output_.data(), output_.size());
   output_.clear();
+  output_.reserve(kOutputReserve);
   output_sent_ = 0;
   if (get_ && !get_->append_next(output_)) get_.reset();
 }

@@ -27,9 +27,6 @@ class UapiConnection {
  public:
   /// The longest line there is, an allowed_ip or a key, is below 100 bytes.
   static constexpr std::size_t kMaxLineBytes = 1024;
-  /// A request that adds kMaxPeers peers with some allowed IPs each.
-  static constexpr std::size_t kMaxRequestBytes = std::size_t{1} << 30;
-
   /// `handler` outlives this.
   explicit UapiConnection(const UapiHandler& handler) : handler_(handler) {}
   ~UapiConnection();
@@ -63,7 +60,6 @@ class UapiConnection {
   State state_ = State::kIdle;
   std::array<char, 64 * 1024> input_;
   std::size_t input_size_ = 0;
-  std::size_t request_bytes_ = 0;
   std::optional<UapiSetRequest> set_;
   int set_error_ = 0;  ///< errno of the first line or update that failed; the rest of the request is skipped
   std::optional<UapiGetAnswer> get_;

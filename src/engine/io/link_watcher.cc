@@ -100,15 +100,18 @@ LinkState LinkWatcher::read() {
     if (size > 0) {
       parse(buffer.data(), static_cast<std::size_t>(size));
     } else if (size < 0 && errno == ENOBUFS) {
-      if (!listen()) state_.present = false;  // messages were lost: start over
+      if (!follow() && !listen()) state_.present = false;  // messages were lost: start over
     } else {
       break;
     }
   }
   if (left_) {
-    state_.up = false;
     ifreq device{};
-    state_.present = ::ioctl(tun_fd_, TUNGETIFF, &device) == 0 && follow().has_value();
+    state_.present = ::ioctl(tun_fd_, TUNGETIFF, &device) == 0;
+    state_.up = false;
+    // Where we may not look (without SYS_ADMIN), it counts as up until it is gone, which the TUN device itself tells.
+    if (state_.present && !follow()) state_.up = true;
+    left_ = false;
   }
   return state_;
 }

@@ -39,7 +39,7 @@ class LinkWatcher {
 
   int tun_fd_;
   int index_ = 0;  ///< the device's, in the namespace that is watched
-  UniqueFd poll_;    ///< epoll over socket_, which changes with the namespace
+  UniqueFd poll_;  ///< epoll over socket_, which changes with the namespace
   UniqueFd socket_;
   LinkState state_;
   bool left_ = false;  ///< RTM_DELLINK: removed, or moved to another namespace
