@@ -7,7 +7,7 @@
 
 namespace vpn::engine::protocol {
 
-Interface::Interface(Random& random, Moment now) : random_(random), started_(now.boot), rate_limiter_(random) {}
+Interface::Interface(Random& random) : random_(random), rate_limiter_(random) {}
 
 Interface::~Interface() = default;
 
@@ -47,6 +47,7 @@ Status Interface::check_limits(const InterfaceUpdate& update) const {
 
 void Interface::set_private_key(const PrivateKey& key, Moment now) {
   if (identity_ ? identity_->private_key == key : key.is_zero()) return;
+  newcomers_.clear();
   if (key.is_zero()) {
     identity_.reset();
   } else {
@@ -57,11 +58,10 @@ void Interface::set_private_key(const PrivateKey& key, Moment now) {
     cookie_checker_.set_public_key(own);
   }
   // Sessions made under the old key may receive until they end, and send no more (kernel netlink.c, noise.c).
-  peers_by_tag_.clear();
   for (const auto& [public_key, peer] : peers_) {
     peer->handshake.forget_identity();
     release_handshake_index(*peer);
-    if (identity_ && revival_open(now)) peers_by_tag_.emplace(session_index_->tag(public_key), peer.get());
+    if (is_newcomer(*peer, now)) add_newcomer(*peer, now);
     const std::lock_guard lock(peer->mutex);
     peer->keypairs.expire_sending();
     peer->last_sent_handshake = Instant::min();
@@ -100,10 +100,20 @@ void Interface::configure_peer(const PeerUpdate& update, Moment now, Actions& ac
 }
 
 Peer& Interface::add_peer(const PublicKey& key, Moment now) {
-  auto peer = std::make_shared<Peer>(key, staged_bytes_);
+  auto peer = std::make_shared<Peer>(key, now.boot, staged_bytes_);
   peer->index_counter = random_.next_u32();
-  if (identity_ && revival_open(now)) peers_by_tag_.emplace(session_index_->tag(key), peer.get());
+  add_newcomer(*peer, now);
   return *peers_.emplace(key, std::move(peer)).first->second;
+}
+
+void Interface::add_newcomer(Peer& peer, Moment now) {
+  if (!identity_) return;
+  if (newcomers_swept_ == Instant::min() || now.boot - newcomers_swept_ >= kRejectAfterTime) {
+    std::erase_if(newcomers_, [&](const auto& tagged) { return !is_newcomer(*tagged.second, now); });
+    newcomers_swept_ = now.boot;
+  }
+  newcomers_.emplace(session_index_->tag(peer.public_key), &peer);
+  revival_until_.store((peer.added + kRejectAfterTime).time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 void Interface::change_allowed_ips(Peer& peer, const PeerUpdate& update) {
@@ -122,10 +132,10 @@ void Interface::change_allowed_ips(Peer& peer, const PeerUpdate& update) {
 void Interface::remove_peer(PeerMap::iterator position) {
   const std::shared_ptr<Peer> peer = position->second;
   peers_.erase(position);
-  if (!peers_by_tag_.empty()) {
-    const auto [first, last] = peers_by_tag_.equal_range(session_index_->tag(peer->public_key));
-    const auto tagged = std::find_if(first, last, [&](const auto& entry) { return entry.second == peer.get(); });
-    if (tagged != last) peers_by_tag_.erase(tagged);
+  if (identity_) {
+    const auto [first, last] = newcomers_.equal_range(session_index_->tag(peer->public_key));
+    const auto entry = std::find_if(first, last, [&](const auto& tagged) { return tagged.second == peer.get(); });
+    if (entry != last) newcomers_.erase(entry);
   }
   {
     const std::unique_lock table(table_mutex_);

@@ -37,9 +37,8 @@ namespace vpn::engine::protocol {
 
 class Interface {
  public:
-  /// `now` starts the 180 s in which a data packet for a session of an earlier life names its peer (session_index.h).
   /// `random` is called under the slow path's mutex alone and outlives the interface.
-  Interface(Random& random, Moment now);
+  explicit Interface(Random& random);
   ~Interface();
   Interface(const Interface&) = delete;
   Interface& operator=(const Interface&) = delete;
@@ -63,7 +62,8 @@ class Interface {
   void send(std::span<OutboundPacket> packets, Moment now, crypto::Aead& aead, Actions& actions);
 
   /// Datagrams from the network. Data packets are opened in place and their verdict set; handshake messages are copied
-  /// to a bounded queue for process_handshakes().
+  /// to a bounded queue for process_handshakes(). So is, in the first 180 s after a peer was added, the index of a data
+  /// packet that no session has: it may be of the peer's session with our earlier life (docs/adr/0002).
   void receive(std::span<InboundDatagram> datagrams, Moment now, crypto::Aead& aead, Actions& actions);
 
   // --- Handshakes and time, the slow path: interface_handshake.cc ---
@@ -155,7 +155,8 @@ class Interface {
   void begin_session(Peer& peer, bool initiator, Moment now);
   void authenticated_handshake(Peer& peer, std::size_t size, Moment now);
   void revive(const QueuedHandshake& queued, Moment now, Actions& actions);
-  bool revival_open(Moment now) const { return now.boot - started_ < kRejectAfterTime; }
+  bool is_newcomer(const Peer& peer, Moment now) const { return now.boot - peer.added < kRejectAfterTime; }
+  void add_newcomer(Peer& peer, Moment now);
   void expire_peer(Peer& peer, Moment now, Actions& actions);
   void zero_keys(Peer& peer);
   std::uint32_t claim_handshake_index(Peer& peer);
@@ -166,9 +167,10 @@ class Interface {
   void count_drop(DropReason reason) { ++quiet_drops_[static_cast<std::size_t>(reason)]; }
 
   Random& random_;
-  const Instant started_;
   std::atomic<std::size_t> mtu_bytes_{1420};
   std::atomic<bool> up_{false};
+  std::atomic<Instant::rep> revival_until_{
+      Instant::min().time_since_epoch().count()};  ///< 180 s after the last newcomer
   StagedBytes staged_bytes_{0};
   std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(DropReason::kCount)> quiet_drops_{};
 
@@ -183,7 +185,9 @@ class Interface {
   RateLimiter rate_limiter_;
   crypto::Aead slow_aead_;
   PeerMap peers_;
-  std::unordered_multimap<std::uint32_t, Peer*> peers_by_tag_;  ///< kept while revival_open()
+  std::unordered_multimap<std::uint32_t, Peer*>
+      newcomers_;  ///< by tag (session_index.h); those of more than 180 s are swept
+  Instant newcomers_swept_ = Instant::min();
   Instant last_under_load_ = Instant::min();
 
   mutable std::shared_mutex table_mutex_;

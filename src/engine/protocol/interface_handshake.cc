@@ -205,13 +205,13 @@ void Interface::send_initiation(Peer& peer, const Path* path, Moment now, Action
 }
 
 void Interface::revive(const QueuedHandshake& queued, Moment now, Actions& actions) {
-  if (!revival_open(now)) return peers_by_tag_.clear();
-  const auto [first, last] = peers_by_tag_.equal_range(session_index_->open(queued.unknown_index).tag);
+  const auto [first, last] = newcomers_.equal_range(session_index_->open(queued.unknown_index).tag);
   if (first == last) return;
   if (!rate_limiter_.allow(queued.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
   std::size_t called = 0;
   for (auto position = first; position != last && called < kMaxRevivals; ++position) {
     Peer& peer = *position->second;
+    if (!is_newcomer(peer, now)) continue;
     {
       const std::lock_guard lock(peer.mutex);
       if (sealing_keypair(peer, 1, now)) continue;  // it has found us already
@@ -225,7 +225,6 @@ void Interface::revive(const QueuedHandshake& queued, Moment now, Actions& actio
 
 void Interface::expire(Moment now, Actions& actions) {
   const std::lock_guard slow(slow_mutex_);
-  if (!peers_by_tag_.empty() && !revival_open(now)) peers_by_tag_.clear();
   std::vector<Peer*> due;
   deadlines_.take_due(now.boot, kMaxExpiredAtOnce, due);
   for (Peer* peer : due) expire_peer(*peer, now, actions);

@@ -65,7 +65,9 @@ std::size_t Interface::find_sessions(std::span<InboundDatagram> datagrams, Momen
       last = &datagram;
     } else {
       drop(datagram, DropReason::kUnknownIndex);
-      if (revival_open(now)) queue_handshake(datagram, true);
+      if (now.boot.time_since_epoch().count() < revival_until_.load(std::memory_order_relaxed)) {
+        queue_handshake(datagram, true);
+      }
     }
   }
   return run_count;
@@ -77,13 +79,13 @@ void Interface::queue_handshake(InboundDatagram& datagram, bool revival) {
   if (handshake_queue_.size() >= kMaxQueuedHandshakes) return drop(datagram, DropReason::kHandshakeQueueFull);
   QueuedHandshake& queued = handshake_queue_.emplace_back();
   queued.path = *datagram.path;
+  datagram.verdict = Verdict::kHandshakeQueued;
   if (revival) {
     queued.unknown_index = receiver_index(datagram);
     return;
   }
   queued.size = datagram.bytes.size();
   std::copy(datagram.bytes.begin(), datagram.bytes.end(), queued.bytes.begin());
-  datagram.verdict = Verdict::kHandshakeQueued;
 }
 
 void Interface::begin_open(InboundRun& run, Moment now) {

@@ -512,7 +512,8 @@ TEST_F(InterfaceTest, RemovedPeerIsGoneAtOnce) {
   client_sends();
   const TestDatagram data = take_one(client);
   gateway.configure({.peers = {{.public_key = client.public_key, .remove = true}}}, now());
-  EXPECT_EQ(gateway.receive(data, now()).verdict, InVerdict::kDropped);
+  EXPECT_EQ(gateway.receive(data, now()).reason, DropReason::kUnknownIndex);
+  EXPECT_TRUE(gateway.outbox.empty());
   EXPECT_EQ(gateway.send(to_client(), now()).reason, DropReason::kNoPeer);
   EXPECT_EQ(gateway.interface.session_count(), 0u);
   EXPECT_EQ(gateway.interface.next_deadline(), kNever);
@@ -624,6 +625,36 @@ TEST_F(InterfaceTest, DataOfAnEarlierLifeIsMetWithSilenceAfter180Seconds) {
   clock.advance(180s);
   reborn.receive(data, now());
   EXPECT_TRUE(reborn.outbox.empty());
+}
+
+TEST_F(InterfaceTest, PeerThatWasRemovedAndAddedAgainIsCalledAtOnce) {
+  clock.advance(24h);
+  connect();
+  gateway.configure({.peers = {{.public_key = client.public_key, .remove = true}}}, now());
+  client_sends();
+  gateway.receive(take_one(client), now());
+  EXPECT_TRUE(gateway.outbox.empty());
+  gateway.add_peer(client, false, now());
+  client_sends();
+  EXPECT_EQ(gateway.receive(take_one(client), now()).verdict, InVerdict::kHandshakeQueued);
+  EXPECT_EQ(kType(take_one(gateway)), MessageType::kHandshakeInitiation);
+}
+
+TEST_F(InterfaceTest, NewcomersAreForgottenAfter180Seconds) {
+  connect();
+  clock.advance(100s);
+  client_sends();
+  const TestDatagram data = take_one(client);
+  gateway.actions.clear();
+  gateway.interface.set_up(false, now(), gateway.actions);  // forgets the session
+  gateway.interface.set_up(true, now(), gateway.actions);
+  clock.advance(80s);
+  EXPECT_EQ(gateway.queue(data, now()).verdict, InVerdict::kDropped);
+  // One that comes later opens the door for itself, not for the others.
+  TestNode newcomer(9, "192.0.2.9:1", "10.0.0.9", now());
+  gateway.add_peer(newcomer, false, now());
+  EXPECT_EQ(gateway.receive(data, now()).verdict, InVerdict::kHandshakeQueued);
+  EXPECT_TRUE(gateway.outbox.empty());
 }
 
 TEST_F(InterfaceTest, RandomIndicesInTheFirstMinutesAreMetWithSilence) {

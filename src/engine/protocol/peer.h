@@ -50,9 +50,11 @@ class StagedQueue {
 };
 
 struct Peer : std::enable_shared_from_this<Peer> {
-  Peer(const PublicKey& key, StagedBytes& staged_total) : public_key(key), staged(staged_total), handshake(key) {}
+  Peer(const PublicKey& key, Instant now, StagedBytes& staged_total)
+      : public_key(key), added(now), staged(staged_total), handshake(key) {}
 
   const PublicKey public_key;
+  const Instant added;
 
   /// Short, never held over cryptography. Guards the members down to the next comment.
   std::mutex mutex;

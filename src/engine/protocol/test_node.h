@@ -44,7 +44,7 @@ struct TestOutcome {
 
 struct TestNode {
   TestNode(std::uint64_t seed, const char* endpoint, const char* inner, Moment now)
-      : random(seed), address(*Endpoint::parse(endpoint)), inner_address(inner), interface(random, now) {
+      : random(seed), address(*Endpoint::parse(endpoint)), inner_address(inner), interface(random) {
     private_key = crypto::generate_private_key(random);
     public_key = crypto::derive_public_key(private_key);
     InterfaceUpdate update;
