@@ -41,6 +41,7 @@ class Device::Impl {
   void close();
 
   // The caller holds mutex_.
+  void follow_link();
   Status apply(const InterfaceUpdate& update);
   Status mark_sockets(std::uint32_t fwmark);
   Status open_sockets();
@@ -97,6 +98,7 @@ Status Device::Impl::start() {
 Status Device::Impl::configure(const InterfaceUpdate& update) {
   {
     const std::lock_guard lock(mutex_);
+    if (parts_.link) follow_link();  // it may have come up just now, and the worker not have looked yet
     if (Status status = apply(update); !status) return status;
   }
   // Old sockets are gone on return, so that their port is free again.
@@ -176,9 +178,13 @@ void Device::Impl::send_actions() {
 }
 
 void Device::Impl::on_link_news() {
+  const std::lock_guard lock(mutex_);
+  follow_link();
+}
+
+void Device::Impl::follow_link() {
   const io::LinkState state = parts_.link->read();
   if (!state.present) return close();
-  const std::lock_guard lock(mutex_);
   if (state.mtu_bytes > 0) interface_.set_mtu(static_cast<std::size_t>(state.mtu_bytes));
   set_up(state.up);
 }

@@ -110,7 +110,9 @@ void Worker::handle(Source source) {
       drain(wake_.get());
       return adopt_sockets();
     case Source::kWatched:
-      return on_watched_();
+      on_watched_();
+      // The link may have come up: what is due now must find the sockets, a first handshake above all.
+      return adopt_sockets();
   }
 }
 

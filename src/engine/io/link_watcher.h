@@ -1,7 +1,7 @@
 // Notices what happens to a TUN device from outside: up, down, another MTU, removal, a move to another network
 // namespace.
 //
-// Listens to rtnetlink (rtnetlink(7): RTNLGRP_LINK). One thread: the worker that polls fd().
+// Listens to rtnetlink (rtnetlink(7): RTNLGRP_LINK). Not thread-safe: the device's mutex guards read().
 #pragma once
 
 #include <string>
