@@ -20,39 +20,37 @@ SOURCE_DIR = pathlib.Path(__file__).resolve().parents[1]
 os.environ.setdefault("VPN_BUILD_DIR", str(SOURCE_DIR / "build/release"))
 sys.path.insert(0, str(SOURCE_DIR / "tests/netns"))
 import dataplane  # noqa: E402
-from lab import Failure, Node, run, wait_until  # noqa: E402
-from product import BUILD_DIR, SOURCE_DIR, Gateway, random_key  # noqa: E402
+from lab import Failure, Node, run  # noqa: E402
+from product import BUILD_DIR, Gateway, call, random_key  # noqa: E402
 
 STORED_CLIENTS, IDLE_PEERS, IDLE_SECONDS = 100_000, 1_000, 30
 WRK_SCRIPT = SOURCE_DIR / "bench/create-clients.lua"
 
 
-class Report:
-    """Prints `name  value  (to reach: target)` as soon as it is known."""
-
-    def section(self, title):
-        print(f"\n{title}", flush=True)
-
-    def row(self, name, value, target=""):
-        print(f"  {name:44}{value}" + (f"   (to reach: {target})" if target else ""), flush=True)
+def section(title):
+    print(f"\n{title}", flush=True)
 
 
-def machine(report, node, others):
-    report.section("Machine and versions")
+def row(name, value, target=""):
+    print(f"  {name:36}{value}" + (f"   (to reach: {target})" if target else ""), flush=True)
+
+
+def machine(node, others):
+    section("Machine and versions")
     model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    report.row("processor", f"{os.cpu_count()} x {model.group(1) if model else platform.machine()}")
-    report.row("kernel", platform.release())
-    report.row("store's file system", node.run(["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", tempfile.gettempdir()]).strip())
+    row("processor", f"{os.cpu_count()} x {model.group(1) if model else platform.machine()}")
+    row("kernel", platform.release())
+    row("store's file system", node.run(["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", tempfile.gettempdir()]).strip())
     for words in ([BUILD_DIR / "vpn-enabler", "--version"], *([[other, "--version"] for other in others]),
                   ["iperf3", "--version"], ["wrk", "--version"]):
         done = node.run(words, ok=False)
-        report.row(pathlib.Path(words[0]).name, (done.stdout + done.stderr).strip().splitlines()[0])
+        row(pathlib.Path(words[0]).name, (done.stdout + done.stderr).strip().splitlines()[0])
 
 
-def packets(report, label, command):
-    report.section(f"Data plane: {label} against itself, two namespaces over veth")
+def packets(label, command):
+    section(f"Data plane: {label} against itself, two namespaces over veth")
     for name, value in dataplane.measure(command, command).items():
-        report.row(name, f"{value:.3g}" if value < 100 else f"{value:.0f}")
+        row(name, f"{value:.3g}" if value < 100 else f"{value:.0f}")
 
 
 def wrk(gateway, connections, seconds):
@@ -76,43 +74,33 @@ def resident_mb(gateway):
     return int(re.search(r"VmRSS:\s*(\d+)", status).group(1)) / 1024
 
 
-def cpu_ms(gateway):
-    """Processor time of all threads; schedstat counts nanoseconds where stat counts ticks."""
-    tasks = pathlib.Path(f"/proc/{gateway.process.pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
-
-
-def control(report, node, directory):
-    report.section("Durable creates over HTTP, WG_SUBNET 10.0.0.1/8")
+def control(node, directory):
+    section("Durable creates over HTTP, WG_SUBNET 10.0.0.1/8")
     gateway = Gateway(node, STATE_DIR=directory, WG_SUBNET="10.0.0.1/8", SERVER_IP="203.0.113.2")
-    report.row("start with an empty store (s)", f"{start(gateway):.3f}")
+    row("start with an empty store (s)", f"{start(gateway):.3f}")
     stored, line = wrk(gateway, 1, 10)
-    report.row("1 connection", line, "p99 under 2 ms")
+    row("1 connection", line, "p99 under 2 ms")
     created, line = wrk(gateway, 32, 10)
-    report.row("32 connections", line, "6,000/s")
+    row("32 connections", line, "6,000/s")
     stored += created
     while stored < STORED_CLIENTS:
         stored += wrk(gateway, 32, 2)[0]
     end(gateway)
 
-    report.section(f"Start with {stored:,} clients stored")
-    report.row("start to serving (s)", f"{start(gateway):.3f}", "2 s")
-    report.row("resident memory then (MB)", f"{resident_mb(gateway):.0f}")
+    section(f"Start with {stored:,} clients stored")
+    row("start to serving (s)", f"{start(gateway):.3f}", "2 s")
+    row("resident memory then (MB)", f"{resident_mb(gateway):.0f}")
     end(gateway)
 
 
-def idle(report, node, directory):
-    report.section(f"Idle with {IDLE_PEERS:,} peers, {IDLE_SECONDS} s")
+def idle(node, directory):
+    section(f"Idle with {IDLE_PEERS:,} peers, {IDLE_SECONDS} s")
     gateway = Gateway(node, STATE_DIR=directory, WG_SUBNET="10.0.0.1/8", SERVER_IP="203.0.113.2")
     gateway.start()
     for _ in range(IDLE_PEERS):
-        status, answer = gateway.call("POST", "/client", {"publicKey": random_key()})
-        if status != 200:
-            raise Failure(f"a create was refused: {status} {answer}")
-    before, until = cpu_ms(gateway), time.monotonic() + IDLE_SECONDS
-    wait_until("the idle time is over", lambda: time.monotonic() > until, IDLE_SECONDS + 1)
-    report.row("processor time used (ms)", f"{cpu_ms(gateway) - before:.1f}", "none")
-    report.row("resident memory (MB)", f"{resident_mb(gateway):.0f}")
+        call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
+    row("processor time used (ms)", f"{gateway.cpu_ms_over(IDLE_SECONDS):.1f}", "none")
+    row("resident memory (MB)", f"{resident_mb(gateway):.0f}")
     end(gateway)
 
 
@@ -123,15 +111,14 @@ def end(gateway):
 
 def main():
     others = sys.argv[1:]
-    report = Report()
     node = Node("machine")
-    machine(report, node, others)
-    packets(report, "vpn-engine", f"{BUILD_DIR}/vpn-engine --foreground {{}}")
+    machine(node, others)
+    packets("vpn-engine", f"{BUILD_DIR}/vpn-engine --foreground {{}}")
     for other in others:
-        packets(report, "wireguard-go", f"{other} -f {{}}")
+        packets("wireguard-go", f"{other} -f {{}}")
     with tempfile.TemporaryDirectory(prefix="vpn-figures-") as directory:
-        control(report, node, f"{directory}/many")
-        idle(report, node, f"{directory}/idle")
+        control(node, f"{directory}/many")
+        idle(node, f"{directory}/idle")
 
 
 if __name__ == "__main__":

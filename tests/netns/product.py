@@ -74,6 +74,17 @@ class Gateway:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def cpu_ms(self):
+        """Processor time of all its threads so far; schedstat counts nanoseconds where stat counts ticks."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+
+    def cpu_ms_over(self, seconds):
+        """Processor time used while the lab does nothing for so long."""
+        before = self.cpu_ms()
+        time.sleep(seconds)
+        return self.cpu_ms() - before
+
     def call(self, method, path, body=None):
         """One request; gives (status, parsed JSON or text)."""
         connection = _UnixConnection(self.SOCKET)
