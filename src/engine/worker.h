@@ -1,8 +1,9 @@
 // The loop that moves packets: one thread that waits for the TUN device, the sockets, the next deadline and a word from
 // the device, and runs each batch to completion. Data comes before handshakes; an idle worker makes no system call.
 //
-// Workers share nothing but the interface: each has its own buffers, AEAD engine and counters. start(), use_sockets(),
-// wake() and stop() are safe from any thread. Owned by the device.
+// Workers share nothing but the interface: each has its own buffers, AEAD engine and counters. The first one also runs
+// handshakes and timers. use_sockets(), await_sockets(), wake() and counters() are safe from any thread. Owned by the
+// device.
 #pragma once
 
 #include <atomic>
@@ -44,6 +45,7 @@ class Worker {
   /// Calls `on_readable` on the worker's thread while `fd` is readable. Before start(), once.
   void watch(int fd, std::function<void()> on_readable);
 
+  /// Once. The thread ends with this object.
   void start(const std::string& thread_name);
 
   /// Replaces the sockets; null: none. They are in use, and the old ones let go, when await_sockets() returns.
