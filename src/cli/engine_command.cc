@@ -52,14 +52,14 @@ class StopSignals {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    ::sigprocmask(SIG_BLOCK, &signals, &before_);
+    ::pthread_sigmask(SIG_BLOCK, &signals, &before_);
     fd_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   }
   ~StopSignals() {
     // Taken here, or it would end the process as soon as it is let through.
     signalfd_siginfo taken;
     while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

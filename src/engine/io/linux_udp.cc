@@ -13,8 +13,8 @@
 namespace vpn::engine::io {
 namespace {
 
-// Half a second of a gigabit per second: a burst survives a worker that is busy (reference: kernel WireGuard queues
-// 1024 packets per CPU; other userspace engines ask for 7 MB).
+// Some fifty milliseconds of a gigabit per second: a burst survives a worker that is busy. Other userspace engines ask
+// for as much.
 constexpr int kSocketBufferBytes = 7 << 20;
 // A socket pair on a free port: how often another program may take the second half meanwhile (kernel socket.c:
 // wg_socket_init).
