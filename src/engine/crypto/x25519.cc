@@ -54,13 +54,17 @@ bool x25519(SharedSecret& out, const Secret<kKeySize>& private_key, const Public
   return ok;
 }
 
-PrivateKey generate_private_key(Random& random) {
-  PrivateKey key;
+PrivateKey clamp(PrivateKey key) {
   const auto bytes = key.reveal_mutable();
-  random.fill(bytes);
   bytes[0] &= 248;
   bytes[31] = static_cast<std::uint8_t>((bytes[31] & 127) | 64);
   return key;
+}
+
+PrivateKey generate_private_key(Random& random) {
+  PrivateKey key;
+  random.fill(key.reveal_mutable());
+  return clamp(key);
 }
 
 PublicKey derive_public_key(const Secret<kKeySize>& private_key) {

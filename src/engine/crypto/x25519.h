@@ -15,6 +15,8 @@ using SharedSecret = Secret<32>;
 /// (RFC 7748 section 6.1): the caller aborts.
 [[nodiscard]] bool x25519(SharedSecret& out, const Secret<kKeySize>& private_key, const PublicKey& public_key);
 
+/// The key in the form that the curve uses (RFC 7748 section 5: decodeScalar25519); its public key is the same.
+PrivateKey clamp(PrivateKey key);
 /// A fresh private key, clamped.
 PrivateKey generate_private_key(Random& random);
 PublicKey derive_public_key(const Secret<kKeySize>& private_key);

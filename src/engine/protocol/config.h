@@ -24,6 +24,7 @@ struct PeerUpdate {
   bool update_only = false;  ///< do nothing when the peer does not exist
   std::optional<PresharedKey> preshared_key = {};
   std::optional<Endpoint> endpoint = {};
+  bool endpoint_is_learned = false;  ///< `endpoint` is a memory of an earlier life: it is called, but not for ever
   std::optional<std::uint16_t> persistent_keepalive_s = {};  ///< 0: off
   bool replace_allowed_ips = false;
   std::vector<AllowedIpChange> allowed_ips = {};

@@ -6,15 +6,25 @@
 #include "engine/crypto/x25519.h"
 
 namespace vpn::engine::protocol {
+namespace {
 
-Interface::Interface(Random& random) : random_(random), rate_limiter_(random) {}
+constexpr std::size_t kSnapshotStep = 256;
+
+}  // namespace
+
+Interface::Interface(Random& random) : random_(random), rate_limiter_(random), revival_limiter_(random) {}
 
 Interface::~Interface() = default;
 
 Status Interface::configure(const InterfaceUpdate& update, Moment now, Actions& actions) {
   const std::lock_guard slow(slow_mutex_);
   if (Status fits = check_limits(update); !fits) return fits;
+  const bool had_identity = identity_.has_value();
   if (update.private_key) set_private_key(*update.private_key, now);
+  if (!had_identity && identity_ && up_) {
+    // What waited for an identity (kernel netlink.c: the peers' staged packets go once the key is set).
+    for (const auto& [public_key, peer] : peers_) send_staged(*peer, now, slow_aead_, actions);
+  }
   if (update.replace_peers) {
     while (!peers_.empty()) remove_peer(peers_.begin());
   }
@@ -45,7 +55,9 @@ Status Interface::check_limits(const InterfaceUpdate& update) const {
   return {};
 }
 
-void Interface::set_private_key(const PrivateKey& key, Moment now) {
+void Interface::set_private_key(const PrivateKey& given, Moment now) {
+  // Clamped, as the kernel keeps it: one key has one form, so every life of it makes the same session indices.
+  const PrivateKey key = given.is_zero() ? given : crypto::clamp(given);
   if (identity_ ? identity_->private_key == key : key.is_zero()) return;
   newcomers_.clear();
   if (key.is_zero()) {
@@ -84,7 +96,10 @@ void Interface::configure_peer(const PeerUpdate& update, Moment now, Actions& ac
   bool keepalive_begins = false;
   {
     const std::lock_guard lock(peer.mutex);
-    if (update.endpoint) peer.path = Path{*update.endpoint, {}, 0};
+    if (update.endpoint) {
+      peer.path = Path{*update.endpoint, {}, 0};
+      peer.endpoint_configured = peer.endpoint_configured || !update.endpoint_is_learned;
+    }
     if (update.persistent_keepalive_s) {
       keepalive_begins = peer.timers.set_persistent_keepalive(*update.persistent_keepalive_s);
     }
@@ -101,7 +116,6 @@ void Interface::configure_peer(const PeerUpdate& update, Moment now, Actions& ac
 
 Peer& Interface::add_peer(const PublicKey& key, Moment now) {
   auto peer = std::make_shared<Peer>(key, now.boot, staged_bytes_);
-  peer->index_counter = random_.next_u32();
   add_newcomer(*peer, now);
   return *peers_.emplace(key, std::move(peer)).first->second;
 }
@@ -146,6 +160,7 @@ void Interface::remove_peer(PeerMap::iterator position) {
     const std::lock_guard lock(peer->mutex);
     peer->staged.clear();
     peer->timers.stop();
+    peer->removed = true;
   }
   deadlines_.remove(*peer);
 }
@@ -153,6 +168,11 @@ void Interface::remove_peer(PeerMap::iterator position) {
 void Interface::set_up(bool up, Moment now, Actions& actions) {
   const std::lock_guard slow(slow_mutex_);
   if (up_.exchange(up) == up) return;
+  if (!up) {
+    const std::lock_guard lock(queue_mutex_);
+    handshake_queue_.clear();
+    revivals_.clear();
+  }
   for (const auto& [public_key, peer] : peers_) {
     if (up) {
       if (peer->timers.persistent_keepalive_s() != 0) send_keepalive(*peer, now, slow_aead_, actions);
@@ -166,30 +186,59 @@ void Interface::set_up(bool up, Moment now, Actions& actions) {
   }
 }
 
-InterfaceSnapshot Interface::snapshot() const {
+void Interface::forget_sources() {
   const std::lock_guard slow(slow_mutex_);
-  InterfaceSnapshot snapshot;
-  if (identity_) {
-    snapshot.private_key = identity_->private_key;
-    snapshot.public_key = identity_->public_key;
-  }
-  snapshot.peers.reserve(peers_.size());
   for (const auto& [public_key, peer] : peers_) {
-    PeerSnapshot& shown = snapshot.peers.emplace_back();
-    shown.public_key = public_key;
-    shown.preshared_key = peer->handshake.preshared_key();
     const std::lock_guard lock(peer->mutex);
-    shown.endpoint = peer->path.remote;
-    shown.persistent_keepalive_s = peer->timers.persistent_keepalive_s();
-    shown.last_handshake = peer->last_handshake;
-    shown.rx_bytes = peer->rx_bytes;
-    shown.tx_bytes = peer->tx_bytes;
+    peer->path = Path{peer->path.remote, {}, 0};
   }
-  const std::shared_lock table(table_mutex_);
-  for (PeerSnapshot& shown : snapshot.peers) {
-    shown.allowed_ips = allowed_ips_.entries(peers_.find(shown.public_key)->second.get());
+}
+
+InterfaceSnapshot Interface::snapshot() const {
+  InterfaceSnapshot snapshot;
+  std::vector<std::shared_ptr<Peer>> peers;
+  {
+    const std::lock_guard slow(slow_mutex_);
+    if (identity_) {
+      snapshot.private_key = identity_->private_key;
+      snapshot.public_key = identity_->public_key;
+    }
+    peers.reserve(peers_.size());
+    for (const auto& [public_key, peer] : peers_) peers.push_back(peer);
+  }
+  snapshot.peers.reserve(peers.size());
+  // In small steps, so that handshakes and timers do not wait for 100,000 peers.
+  for (std::span<const std::shared_ptr<Peer>> rest = peers; !rest.empty();) {
+    const auto step = rest.first(std::min(kSnapshotStep, rest.size()));
+    rest = rest.subspan(step.size());
+    const std::lock_guard slow(slow_mutex_);
+    for (const auto& peer : step) snapshot.peers.push_back(show(*peer));
   }
   return snapshot;
+}
+
+std::optional<PeerSnapshot> Interface::snapshot_of(const PublicKey& key) const {
+  const std::lock_guard slow(slow_mutex_);
+  const auto position = peers_.find(key);
+  if (position == peers_.end()) return std::nullopt;
+  return show(*position->second);
+}
+
+PeerSnapshot Interface::show(Peer& peer) const {
+  PeerSnapshot shown;
+  shown.public_key = peer.public_key;
+  shown.preshared_key = peer.handshake.preshared_key();
+  {
+    const std::shared_lock table(table_mutex_);
+    shown.allowed_ips = allowed_ips_.entries(&peer);
+  }
+  const std::lock_guard lock(peer.mutex);
+  shown.endpoint = peer.path.remote;
+  shown.persistent_keepalive_s = peer.timers.persistent_keepalive_s();
+  shown.last_handshake = peer.last_handshake;
+  shown.rx_bytes = peer.rx_bytes;
+  shown.tx_bytes = peer.tx_bytes;
+  return shown;
 }
 
 std::vector<LearnedEndpoint> Interface::take_learned_endpoints() {
@@ -204,7 +253,7 @@ std::vector<LearnedEndpoint> Interface::take_learned_endpoints() {
   for (const auto& peer : peers) {
     const std::lock_guard lock(peer->mutex);
     peer->learned_pending = false;
-    learned.push_back({peer->public_key, peer->path.remote, peer->last_handshake});
+    if (!peer->removed) learned.push_back({peer->public_key, peer->path.remote, peer->last_handshake});
   }
   return learned;
 }

@@ -52,8 +52,14 @@ class Interface {
   void set_mtu(std::size_t mtu_bytes) { mtu_bytes_.store(mtu_bytes, std::memory_order_relaxed); }
   /// Down: staged packets and keys are wiped, nothing is sent (row 34). Up: peers with a persistent keepalive begin.
   void set_up(bool up, Moment now, Actions& actions);
-  /// listen_port and fwmark are left 0. Peers in no order.
+  /// Forgets the source addresses that answers leave by: the routing table chooses anew. For a new port or fwmark, or
+  /// when a source is no longer ours (kernel socket.c: wg_socket_clear_peer_endpoint_src). Walks all peers.
+  void forget_sources();
+  /// listen_port and fwmark are left 0. Peers in no order; while it runs others may change the configuration, and each
+  /// peer is shown as it was at one moment.
   InterfaceSnapshot snapshot() const;
+  /// One peer; nothing when there is none.
+  std::optional<PeerSnapshot> snapshot_of(const PublicKey& key) const;
 
   // --- Packets, the hot path: interface_send.cc, interface_receive.cc ---
 
@@ -68,13 +74,14 @@ class Interface {
 
   // --- Handshakes and time, the slow path: interface_handshake.cc ---
 
-  /// Works on up to `budget` queued handshake messages, about 120 us each when valid. Returns how many still wait.
+  /// Works on up to `budget` queued handshake messages, about 120 us each when valid; those that a look at the macs
+  /// refuses count for little. Returns how many still wait: all of them when another thread is in the slow path.
   std::size_t process_handshakes(std::size_t budget, Moment now, Actions& actions);
 
   /// When expire() is next due; kNever when nothing is. Changes with every call above: read it after each batch.
   Instant next_deadline() const { return deadlines_.earliest(); }
-  /// Runs what is due, for at most 64 peers (the rest stays due): retries, keepalives, rekeys that send() or receive()
-  /// asked for, the wiping of old keys.
+  /// Runs what is due, for at most 64 peers (the rest stays due, and all of it when another thread is in the slow
+  /// path): retries, keepalives, rekeys that send() or receive() asked for, the wiping of old keys.
   void expire(Moment now, Actions& actions);
 
   // --- What others may watch ---
@@ -92,13 +99,19 @@ class Interface {
  private:
   static constexpr std::size_t kBatchSize = 64;
 
-  /// A handshake message that waits for the slow path; or, with size 0, a data packet's index that no session has.
+  /// A handshake message that waits for the slow path.
   struct QueuedHandshake {
     Path path;
-    std::uint32_t unknown_index = 0;
     std::size_t size = 0;
     std::array<std::uint8_t, sizeof(HandshakeInitiation)> bytes{};
   };
+  /// A data packet's index that no session has: perhaps of a newcomer's session with our earlier life.
+  struct Revival {
+    Path path;
+    std::uint32_t index = 0;
+  };
+  /// More wait in vain: their clients' next packets ask again.
+  static constexpr std::size_t kMaxQueuedRevivals = 64;
   /// Neighbours in a batch that go to one peer.
   struct OutboundRun {
     std::shared_ptr<Peer> peer;
@@ -130,7 +143,8 @@ class Interface {
   void begin_open(InboundRun& run, Moment now);
   void finish_open(InboundRun& run, Moment now, crypto::Aead& aead, Actions& actions);
   void check_inner(std::span<InboundRun> runs);
-  void queue_handshake(InboundDatagram& datagram, bool revival);
+  void queue_handshake(InboundDatagram& datagram);
+  void queue_revival(InboundDatagram& datagram);
   /// Seals and sends what waits for the peer's session; without one, asks for a handshake.
   void send_staged(Peer& peer, Moment now, crypto::Aead& aead, Actions& actions);
   void send_keepalive(Peer& peer, Moment now, crypto::Aead& aead, Actions& actions);
@@ -144,17 +158,19 @@ class Interface {
   void release_indices(const Peer& peer, std::span<const std::uint32_t> indices);
 
   // Slow path. The caller holds slow_mutex_.
-  void handle_handshake(const QueuedHandshake& queued, bool under_load, Moment now, Actions& actions);
+  /// False when a look at the macs was enough.
+  bool handle_handshake(const QueuedHandshake& queued, bool under_load, Moment now, Actions& actions);
   bool is_under_load(std::size_t waiting, Moment now);
   void consume_initiation(const QueuedHandshake& queued, Moment now, Actions& actions);
   void consume_response(const QueuedHandshake& queued, Moment now, Actions& actions);
   void consume_cookie_reply(const QueuedHandshake& queued, Moment now);
   void send_cookie_reply(const QueuedHandshake& queued, Moment now, Actions& actions);
-  void send_initiation(Peer& peer, const Path* path, Moment now, Actions& actions);
+  /// To the peer's endpoint, if it has one, and to `also`, if that is another path.
+  void send_initiation(Peer& peer, const Path* also, Moment now, Actions& actions);
   void send_response(Peer& peer, Moment now, Actions& actions);
   void begin_session(Peer& peer, bool initiator, Moment now);
   void authenticated_handshake(Peer& peer, std::size_t size, Moment now);
-  void revive(const QueuedHandshake& queued, Moment now, Actions& actions);
+  void revive(const Revival& revival, Moment now, Actions& actions);
   bool is_newcomer(const Peer& peer, Moment now) const { return now.boot - peer.added < kRejectAfterTime; }
   void add_newcomer(Peer& peer, Moment now);
   void expire_peer(Peer& peer, Moment now, Actions& actions);
@@ -163,6 +179,8 @@ class Interface {
   void release_handshake_index(Peer& peer);
   PrivateKey make_ephemeral();
 
+  /// The caller holds slow_mutex_.
+  PeerSnapshot show(Peer& peer) const;
   std::shared_ptr<Peer> peer_of_session(std::uint32_t index) const;
   void count_drop(DropReason reason) { ++quiet_drops_[static_cast<std::size_t>(reason)]; }
 
@@ -183,6 +201,7 @@ class Interface {
   std::optional<SessionIndex> session_index_;
   CookieChecker cookie_checker_;
   RateLimiter rate_limiter_;
+  RateLimiter revival_limiter_;  ///< of its own: its sources are not proven
   crypto::Aead slow_aead_;
   PeerMap peers_;
   std::unordered_multimap<std::uint32_t, Peer*>
@@ -199,7 +218,9 @@ class Interface {
   DeadlineQueue deadlines_;
 
   std::mutex queue_mutex_;
-  std::deque<QueuedHandshake> handshake_queue_;  ///< guarded by queue_mutex_
+  // Guarded by queue_mutex_.
+  std::deque<QueuedHandshake> handshake_queue_;
+  std::vector<Revival> revivals_;  ///< each index once
 
   std::mutex learned_mutex_;
   std::vector<std::shared_ptr<Peer>> learned_;  ///< guarded by learned_mutex_

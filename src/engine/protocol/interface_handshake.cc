@@ -15,6 +15,8 @@ namespace {
 /// thousand.
 constexpr std::size_t kMaxRevivals = 4;
 constexpr std::size_t kMaxExpiredAtOnce = 64;
+/// A message that its macs refuse costs a microsecond, a handshake a hundred: so many looks for one handshake.
+constexpr std::size_t kLooksPerHandshake = 64;
 
 template <typename Message>
 void send_message(const Message& message, const Path& path, std::uint8_t traffic_class, Actions& actions) {
@@ -26,19 +28,32 @@ void send_message(const Message& message, const Path& path, std::uint8_t traffic
 }  // namespace
 
 std::size_t Interface::process_handshakes(std::size_t budget, Moment now, Actions& actions) {
-  for (; budget > 0; --budget) {
+  std::vector<Revival> revivals;
+  std::size_t waiting = 0;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    waiting = handshake_queue_.size() + revivals_.size();
+  }
+  const std::unique_lock slow(slow_mutex_, std::try_to_lock);
+  if (!slow || waiting == 0) return waiting;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    revivals.swap(revivals_);
+  }
+  for (const Revival& revival : revivals) {
+    if (identity_ && up_ && !is_under_load(0, now)) revive(revival, now, actions);
+  }
+  for (std::size_t looks = budget * kLooksPerHandshake; budget > 0 && looks > 0; --looks) {
     QueuedHandshake queued;
-    std::size_t waiting = 0;
     {
       const std::lock_guard lock(queue_mutex_);
-      if (handshake_queue_.empty()) return 0;
       waiting = handshake_queue_.size();
+      if (waiting == 0) return 0;
       queued = handshake_queue_.front();
       handshake_queue_.pop_front();
     }
-    const std::lock_guard slow(slow_mutex_);
-    if (!identity_) continue;
-    handle_handshake(queued, is_under_load(waiting, now), now, actions);
+    if (!identity_ || !up_) continue;
+    if (handle_handshake(queued, is_under_load(waiting, now), now, actions)) --budget;
   }
   const std::lock_guard lock(queue_mutex_);
   return handshake_queue_.size();
@@ -49,29 +64,35 @@ bool Interface::is_under_load(std::size_t waiting, Moment now) {
   return last_under_load_ != Instant::min() && now.boot - last_under_load_ < kUnderLoadSticky;
 }
 
-void Interface::handle_handshake(const QueuedHandshake& queued, bool under_load, Moment now, Actions& actions) {
-  if (queued.size == 0) {
-    if (!under_load) revive(queued, now, actions);
-    return;
-  }
+bool Interface::handle_handshake(const QueuedHandshake& queued, bool under_load, Moment now, Actions& actions) {
   const ByteView message = ByteView(queued.bytes).first(queued.size);
   const MessageType type = *classify(message);
-  if (type == MessageType::kCookieReply) return consume_cookie_reply(queued, now);
-
+  if (type == MessageType::kCookieReply) {
+    consume_cookie_reply(queued, now);
+    return true;
+  }
   // Row 15: mac1 first, always; under load a valid mac2, then the rate limit of its source.
-  if (!cookie_checker_.verify_mac1(message)) return count_drop(DropReason::kInvalidMac1);
+  if (!cookie_checker_.verify_mac1(message)) {
+    count_drop(DropReason::kInvalidMac1);
+    return false;
+  }
   if (under_load) {
     if (!cookie_checker_.verify_mac2(message, queued.path.remote, now.boot, random_)) {
       count_drop(DropReason::kCookieRequired);
-      return send_cookie_reply(queued, now, actions);
+      send_cookie_reply(queued, now, actions);
+      return false;
     }
-    if (!rate_limiter_.allow(queued.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
+    if (!rate_limiter_.allow(queued.path.remote.address, now.boot)) {
+      count_drop(DropReason::kRateLimited);
+      return false;
+    }
   }
   if (type == MessageType::kHandshakeInitiation) {
     consume_initiation(queued, now, actions);
   } else {
     consume_response(queued, now, actions);
   }
+  return true;
 }
 
 void Interface::consume_initiation(const QueuedHandshake& queued, Moment now, Actions& actions) {
@@ -175,13 +196,13 @@ void Interface::send_cookie_reply(const QueuedHandshake& queued, Moment now, Act
   send_message(reply, queued.path, 0, actions);
 }
 
-void Interface::send_initiation(Peer& peer, const Path* path, Moment now, Actions& actions) {
+void Interface::send_initiation(Peer& peer, const Path* also, Moment now, Actions& actions) {
   if (!identity_) return;
-  Path to;
+  Path path;
   {
     const std::lock_guard lock(peer.mutex);
-    to = path != nullptr ? *path : peer.path;
-    if (!to.remote || !up_ || !peer.may_initiate(now.boot)) return;
+    path = peer.path;
+    if ((!path.remote && also == nullptr) || !up_ || !peer.may_initiate(now.boot)) return;
     peer.last_sent_handshake = now.boot;
   }
   HandshakeInitiation message;
@@ -190,7 +211,8 @@ void Interface::send_initiation(Peer& peer, const Path* path, Moment now, Action
     return release_handshake_index(peer);
   }
   peer.cookie.add_macs(mutable_bytes_of(message), now.boot);
-  send_message(message, to, kHandshakeTrafficClass, actions);
+  if (path.remote) send_message(message, path, kHandshakeTrafficClass, actions);
+  if (also != nullptr && also->remote != path.remote) send_message(message, *also, kHandshakeTrafficClass, actions);
 
   const std::chrono::nanoseconds jitter_max =
       std::chrono::duration_cast<std::chrono::nanoseconds>(kRekeyTimeoutJitterMax);
@@ -204,27 +226,27 @@ void Interface::send_initiation(Peer& peer, const Path* path, Moment now, Action
   deadlines_.wake_by(peer, peer.timers.earliest());
 }
 
-void Interface::revive(const QueuedHandshake& queued, Moment now, Actions& actions) {
-  const auto [first, last] = newcomers_.equal_range(session_index_->open(queued.unknown_index).tag);
-  if (first == last) return;
-  if (!rate_limiter_.allow(queued.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
+void Interface::revive(const Revival& revival, Moment now, Actions& actions) {
+  const auto [first, last] = newcomers_.equal_range(session_index_->open(revival.index).tag);
   std::size_t called = 0;
   for (auto position = first; position != last && called < kMaxRevivals; ++position) {
     Peer& peer = *position->second;
     if (!is_newcomer(peer, now)) continue;
     {
       const std::lock_guard lock(peer.mutex);
-      if (sealing_keypair(peer, 1, now)) continue;  // it has found us already
+      if (!peer.may_initiate(now.boot) || sealing_keypair(peer, 1, now)) continue;  // called, or found us already
     }
+    if (!revival_limiter_.allow(revival.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
     // The path is the packet's own word, so it is used once and not kept: only an authenticated answer moves the
-    // endpoint.
-    send_initiation(peer, &queued.path, now, actions);
+    // endpoint. An endpoint that we do know is called as well, lest a guess keep us from the peer itself.
+    send_initiation(peer, &revival.path, now, actions);
     ++called;
   }
 }
 
 void Interface::expire(Moment now, Actions& actions) {
-  const std::lock_guard slow(slow_mutex_);
+  const std::unique_lock slow(slow_mutex_, std::try_to_lock);
+  if (!slow) return;
   std::vector<Peer*> due;
   deadlines_.take_due(now.boot, kMaxExpiredAtOnce, due);
   for (Peer* peer : due) expire_peer(*peer, now, actions);
@@ -244,6 +266,8 @@ void Interface::expire_peer(Peer& peer, Moment now, Actions& actions) {
       if (peer.handshake_attempts > kMaxHandshakeAttempts || !peer.path.remote) {
         peer.staged.clear();
         peer.timers.gave_up(now.boot);
+        // Who told us an endpoint wants it called for ever; one that we learned is of a client that has left.
+        if (!peer.endpoint_configured) peer.timers.rest();
       } else {
         ++peer.handshake_attempts;
         initiate = true;
@@ -283,8 +307,9 @@ std::uint32_t Interface::claim_handshake_index(Peer& peer) {
   const std::uint32_t tag = session_index_->tag(peer.public_key);
   const std::unique_lock table(table_mutex_);
   while (true) {
-    // Ends: a peer holds at most four indices, and a tag has 4096.
-    const std::uint32_t index = session_index_->index(tag, peer.index_counter++);
+    // Ends: a peer holds at most four indices, and a tag has 4096. At random, or the order would be the same in every
+    // life.
+    const std::uint32_t index = session_index_->index(tag, random_.next_u32());
     if (!sessions_.try_emplace(index, peer.shared_from_this()).second) continue;
     peer.handshake_index = index;
     return index;

@@ -55,7 +55,7 @@ std::size_t Interface::find_sessions(std::span<InboundDatagram> datagrams, Momen
     if (!type) {
       drop(datagram, DropReason::kMalformed);
     } else if (*type != MessageType::kData) {
-      queue_handshake(datagram, false);
+      queue_handshake(datagram);
     } else if (last != nullptr && last + 1 == &datagram && receiver_index(*last) == receiver_index(datagram)) {
       InboundRun& run = runs[run_count - 1];
       run.datagrams = {run.datagrams.data(), run.datagrams.size() + 1};
@@ -65,27 +65,30 @@ std::size_t Interface::find_sessions(std::span<InboundDatagram> datagrams, Momen
       last = &datagram;
     } else {
       drop(datagram, DropReason::kUnknownIndex);
-      if (now.boot.time_since_epoch().count() < revival_until_.load(std::memory_order_relaxed)) {
-        queue_handshake(datagram, true);
-      }
+      if (now.boot.time_since_epoch().count() < revival_until_.load(std::memory_order_relaxed)) queue_revival(datagram);
     }
   }
   return run_count;
 }
 
-void Interface::queue_handshake(InboundDatagram& datagram, bool revival) {
+void Interface::queue_handshake(InboundDatagram& datagram) {
   const std::lock_guard lock(queue_mutex_);
-  if (revival && handshake_queue_.size() >= kUnderLoadQueueLength) return;
   if (handshake_queue_.size() >= kMaxQueuedHandshakes) return drop(datagram, DropReason::kHandshakeQueueFull);
   QueuedHandshake& queued = handshake_queue_.emplace_back();
   queued.path = *datagram.path;
-  datagram.verdict = Verdict::kHandshakeQueued;
-  if (revival) {
-    queued.unknown_index = receiver_index(datagram);
-    return;
-  }
   queued.size = datagram.bytes.size();
   std::copy(datagram.bytes.begin(), datagram.bytes.end(), queued.bytes.begin());
+  datagram.verdict = Verdict::kHandshakeQueued;
+}
+
+// A client that does not know yet streams packets of one index: one of them is enough.
+void Interface::queue_revival(InboundDatagram& datagram) {
+  const std::uint32_t index = receiver_index(datagram);
+  const std::lock_guard lock(queue_mutex_);
+  const bool known = std::ranges::find(revivals_, index, &Revival::index) != revivals_.end();
+  if (known || revivals_.size() >= kMaxQueuedRevivals) return;
+  revivals_.push_back({*datagram.path, index});
+  datagram.verdict = Verdict::kHandshakeQueued;
 }
 
 void Interface::begin_open(InboundRun& run, Moment now) {
@@ -119,6 +122,8 @@ void Interface::finish_open(InboundRun& run, Moment now, crypto::Aead& aead, Act
       InboundDatagram& datagram = run.datagrams[i];
       if (!run.jobs[i].ok) {
         drop(datagram, DropReason::kAuthenticationFailed);
+      } else if (counter_of(datagram) >= kRejectAfterMessages) {
+        drop(datagram, DropReason::kSessionExpired);
       } else if (!run.keypair->window.accept(counter_of(datagram))) {
         drop(datagram, DropReason::kReplayed);
       } else {

@@ -151,7 +151,7 @@ void Interface::send_keepalive(Peer& peer, Moment now, crypto::Aead& aead, Actio
     const std::lock_guard lock(peer.mutex);
     // The kernel calls a peer without an endpoint all the same, and gives up after 90 s; we have nobody to call, so an
     // idle gateway with 100,000 clients that never came stays asleep.
-    if (!peer.path.remote) return;
+    if (!peer.path.remote || !up_) return;
     bool dropped_oldest = false;
     if (peer.staged.empty()) peer.staged.push({}, dropped_oldest);
   }

@@ -497,7 +497,11 @@ TEST_F(InterfaceTest, DownWipesKeysAndUpBeginsAgain) {
   client.actions.clear();
   client.interface.set_up(false, now(), client.actions);
   EXPECT_EQ(client.interface.session_count(), 0u);
-  EXPECT_EQ(client.interface.next_deadline() <= now().boot + 541s, client.interface.next_deadline() != kNever);
+  for (int i = 0; i < 600; ++i) {
+    clock.advance(1s);
+    client.expire(now());
+  }
+  EXPECT_TRUE(client.outbox.empty());
   EXPECT_EQ(client.send(to_gateway(), now()).verdict, OutVerdict::kDropped);
   client.interface.set_up(true, now(), client.actions);
   gateway.delivered.clear();
@@ -505,6 +509,80 @@ TEST_F(InterfaceTest, DownWipesKeysAndUpBeginsAgain) {
   client_sends();
   exchange();
   EXPECT_EQ(gateway.delivered.size(), 1u);
+}
+
+TEST_F(InterfaceTest, HandshakesThatWaitWhenItGoesDownAreForgotten) {
+  client_sends();
+  gateway.queue(take_one(client), now());
+  gateway.actions.clear();
+  gateway.interface.set_up(false, now(), gateway.actions);
+  gateway.work(now());
+  EXPECT_TRUE(gateway.outbox.empty());
+  EXPECT_EQ(gateway.interface.session_count(), 0u);
+}
+
+TEST_F(InterfaceTest, PeersThatCameBeforeThePrivateKeyAreCalledOnceItIsThere) {
+  TestNode late(5, "192.0.2.5:1000", "10.0.0.2", now());
+  const PrivateKey key = late.private_key;
+  late.configure({.private_key = PrivateKey()}, now());
+  PeerUpdate peer = late.peer_update(gateway, true);
+  peer.persistent_keepalive_s = 25;
+  late.configure({.peers = {peer}}, now());
+  late.send(to_gateway(), now());
+  late.expire(now());
+  EXPECT_TRUE(late.outbox.empty());
+  late.configure({.private_key = key}, now());
+  late.expire(now());
+  EXPECT_EQ(kType(take_one(late)), MessageType::kHandshakeInitiation);
+}
+
+TEST_F(InterfaceTest, ClientThatLeftIsNotCalledForEver) {
+  gateway.configure({.peers = {{.public_key = client.public_key, .persistent_keepalive_s = 25}}}, now());
+  connect();
+  std::size_t sent = 0;
+  for (int i = 0; i < 3000; ++i) {  // the client never answers again
+    clock.advance(1s);
+    gateway.expire(now());
+    sent = i < 500 ? 0 : sent + gateway.outbox.size();
+    gateway.outbox.clear();
+  }
+  EXPECT_EQ(sent, 0u);
+  EXPECT_EQ(gateway.interface.next_deadline(), kNever);
+}
+
+TEST_F(InterfaceTest, GatewayWhoseAddressWasConfiguredIsCalledForEver) {
+  client.configure({.peers = {{.public_key = gateway.public_key, .persistent_keepalive_s = 25}}}, now());
+  std::size_t sent = 0;
+  for (int i = 0; i < 3000; ++i) {
+    clock.advance(1s);
+    client.expire(now());
+    sent = i < 2900 ? 0 : sent + client.outbox.size();
+    client.outbox.clear();
+  }
+  EXPECT_GT(sent, 5u);
+}
+
+TEST_F(InterfaceTest, SourceAddressIsForgottenOnARetryAndWhenTold) {
+  connect();
+  const auto source = [this] {
+    Bytes buffer(kSealHeadroom + 120 + kSealTailroom);
+    const Bytes inner = to_client();
+    std::copy(inner.begin(), inner.end(), buffer.begin() + kSealHeadroom);
+    OutboundPacket packet;
+    packet.inner = MutableBytes(buffer).subspan(kSealHeadroom, inner.size());
+    gateway.actions.clear();
+    gateway.interface.send({&packet, 1}, now(), gateway.aead, gateway.actions);
+    return gateway.actions.paths().at(packet.path).local;
+  };
+  EXPECT_EQ(source(), gateway.address.address);
+  gateway.interface.forget_sources();
+  EXPECT_FALSE(source());
+  client_sends();
+  gateway.receive(take_one(client), now());
+  EXPECT_EQ(source(), gateway.address.address);
+  clock.advance(16s);  // nothing came back: a new handshake, from whatever source there is
+  gateway.expire(now());
+  EXPECT_FALSE(source());
 }
 
 TEST_F(InterfaceTest, RemovedPeerIsGoneAtOnce) {
@@ -562,6 +640,87 @@ TEST_F(InterfaceTest, UnderLoadAnswersWithACookieAndTakesTheRetry) {
   exchange();
   gateway.receive(retry, now());
   EXPECT_EQ(kType(take_one(gateway)), MessageType::kHandshakeResponse);
+}
+
+TEST_F(InterfaceTest, GarbageDoesNotUseUpTheHandshakesTurn) {
+  TestDatagram garbage{*Endpoint::parse("198.51.100.1:1"), gateway.address, Bytes(sizeof(HandshakeInitiation)), 0};
+  garbage.bytes[0] = 1;
+  for (int i = 0; i < 200; ++i) gateway.queue(garbage, now());
+  client_sends();
+  gateway.queue(take_one(client), now());
+  gateway.actions.clear();
+  EXPECT_EQ(gateway.interface.process_handshakes(4, now(), gateway.actions), 0u);
+  EXPECT_EQ(gateway.actions.datagram_count(), 1u);
+}
+
+TEST_F(InterfaceTest, StaleDataNeitherMakesLoadNorHidesAClientOfAnEarlierLife) {
+  connect();
+  client_sends();
+  const TestDatagram data = take_one(client);
+  TestNode reborn(77, "192.0.2.1:51820", "10.0.0.1", now());
+  reborn.configure({.private_key = gateway.private_key, .peers = {gateway.peer_update(client, false)}}, now());
+  TestDatagram stale = data;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    store_le32(&stale.bytes[4], 0x12345678 + i / 500);  // a few strangers, each streaming
+    reborn.queue(stale, now());
+  }
+  reborn.queue(data, now());
+  reborn.work(now());
+  EXPECT_EQ(kType(take_one(reborn)), MessageType::kHandshakeInitiation);
+}
+
+TEST_F(InterfaceTest, OneStreamingClientDoesNotKeepItsNeighbourFromBeingCalled) {
+  TestNode second(3, "192.0.2.2:2000", "10.0.0.3", now());  // behind the same NAT
+  second.add_peer(gateway, true, now());
+  gateway.add_peer(second, false, now());
+  connect();
+  second.send(make_ipv4("10.0.0.3", "10.0.0.1", {}), now());
+  second.expire(now());
+  for (int i = 0; i < 3; ++i) {
+    for (const TestDatagram& datagram : std::exchange(second.outbox, {})) gateway.receive(datagram, now());
+    for (const TestDatagram& datagram : std::exchange(gateway.outbox, {})) second.receive(datagram, now());
+  }
+  client_sends();
+  second.send(make_ipv4("10.0.0.3", "10.0.0.1", {}), now());
+  const TestDatagram first_data = take_one(client), second_data = take_one(second);
+  TestNode reborn(77, "192.0.2.1:51820", "10.0.0.1", now());
+  reborn.configure({.private_key = gateway.private_key,
+                    .peers = {gateway.peer_update(client, false), gateway.peer_update(second, false)}},
+                   now());
+  for (int i = 0; i < 100; ++i) reborn.receive(first_data, now());
+  EXPECT_EQ(take_one(reborn).to, client.address);
+  reborn.receive(second_data, now());
+  EXPECT_EQ(take_one(reborn).to, second.address);
+}
+
+TEST_F(InterfaceTest, RevivalCallsTheKnownEndpointToo) {
+  connect();
+  client_sends();
+  TestDatagram data = take_one(client);
+  TestNode reborn(77, "192.0.2.1:51820", "10.0.0.1", now());
+  reborn.configure({.private_key = gateway.private_key, .peers = {gateway.peer_update(client, true)}}, now());
+  data.from = *Endpoint::parse("198.51.100.9:9");
+  reborn.receive(data, now());
+  ASSERT_EQ(reborn.outbox.size(), 2u);
+  EXPECT_EQ(reborn.outbox[0].to, client.address);
+  EXPECT_EQ(reborn.outbox[1].to, data.from);
+  EXPECT_EQ(reborn.outbox[0].bytes, reborn.outbox[1].bytes);
+}
+
+TEST_F(InterfaceTest, RemovedClientIsNotToldAsLearned) {
+  connect();
+  gateway.configure({.peers = {{.public_key = client.public_key, .remove = true}}}, now());
+  EXPECT_TRUE(gateway.interface.take_learned_endpoints().empty());
+}
+
+TEST_F(InterfaceTest, UnclampedPrivateKeyIsTheSameKey) {
+  PrivateKey unclamped = gateway.private_key;
+  unclamped.reveal_mutable()[0] |= 7;
+  connect();
+  gateway.configure({.private_key = unclamped}, now());
+  EXPECT_EQ(gateway.interface.snapshot().private_key, gateway.private_key);
+  client_sends();
+  EXPECT_EQ(gateway.receive(take_one(client), now()).verdict, InVerdict::kDeliver);
 }
 
 TEST_F(InterfaceTest, HandshakeQueueIsBounded) {

@@ -58,7 +58,9 @@ struct Peer : std::enable_shared_from_this<Peer> {
 
   /// Short, never held over cryptography. Guards the members down to the next comment.
   std::mutex mutex;
-  Path path;  ///< remote: none until configured or learned
+  Path path;                         ///< remote: none until configured or learned
+  bool endpoint_configured = false;  ///< somebody set it, rather than a packet of the peer's
+  bool removed = false;              ///< no longer the interface's, though a batch in flight may hold it
   Keypairs keypairs;
   Timers timers;
   StagedQueue staged;
@@ -74,7 +76,6 @@ struct Peer : std::enable_shared_from_this<Peer> {
   Handshake handshake;
   CookieGenerator cookie{public_key};
   std::optional<std::uint32_t> handshake_index;  ///< our index of the handshake that is under way
-  std::uint32_t index_counter = 0;               ///< session_index.h: its low 12 bits count, random at first
 
   /// DeadlineQueue's: when it will wake the peer. Read without a lock as a hint.
   std::atomic<Instant::rep> wake_at{Instant::max().time_since_epoch().count()};

@@ -68,6 +68,8 @@ class Timers {
   void stop();
   /// Called when an initiator gives up: keys still held are wiped in due time.
   void gave_up(Instant now);
+  /// No persistent keepalive until something authenticated passes again.
+  void rest() { persistent_keepalive_ = kNever; }
   /// The random delay of retries and new handshakes, in [0, kRekeyTimeoutJitterMax]; drawn on the slow path.
   void set_jitter(std::chrono::nanoseconds jitter) { jitter_ = jitter; }
 

@@ -104,6 +104,7 @@ Status UserspaceTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoint
     peer.public_key = restored.public_key;
     peer.update_only = true;
     peer.endpoint = restored.endpoint;
+    peer.endpoint_is_learned = true;
   }
   return device_->configure(update);
 }
