@@ -2,10 +2,11 @@
 //
 //      client  <---- loses, duplicates, delays, reorders; outages; roaming ---->  gateway (restarts now and then)
 //                                        |
-//                                     hostile: replays, flips, cuts, makes up
+//                                     hostile: replays, flips, cuts, makes up;
+//                                     and is a peer of the gateway, with an address of its own that it lies about
 //
-// Checked at every step: no packet is delivered twice; none past its session's lifetime; keys go when it is time; and
-// after every outage a session comes back within half a minute.
+// Checked at every step: no packet is delivered twice; none past its session's lifetime; none with another's source;
+// sessions go when it is time; and after every outage one comes back within half a minute.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -20,14 +21,17 @@ namespace {
 
 constexpr const char* kClientEndpoint = "192.0.2.2:1000";
 constexpr const char* kGatewayEndpoint = "192.0.2.1:51820";
-const Endpoint kHostile = *Endpoint::parse("203.0.113.66:666");
+constexpr const char* kHostileEndpoint = "203.0.113.66:666";
+const Endpoint kHostile = *Endpoint::parse(kHostileEndpoint);
+/// What the hostile peer writes where others write a packet's number.
+constexpr std::uint64_t kHonest = UINT64_MAX;
+constexpr std::uint64_t kSpoofed = UINT64_MAX - 1;
 
-/// A datagram under way, and when it first left.
+/// A datagram under way.
 struct InFlight {
   Instant arrives;
   std::uint64_t order = 0;
   TestDatagram datagram;
-  Instant sent;
   bool hostile = false;
 
   bool operator<(const InFlight& other) const {  // std::priority_queue puts the greatest first
@@ -49,6 +53,7 @@ struct End {
   std::unique_ptr<TestNode> node;
   const char* inner_peer = nullptr;
   std::map<std::uint64_t, Instant> waiting;  ///< inner packets sent and not delivered at the other end
+  std::map<std::uint32_t, Instant> born;     ///< when each session began here, by receiver index
   Instant last_handshake{};                  ///< when it last sent a handshake message, or took a response
 };
 
@@ -58,9 +63,11 @@ class Simulation {
     client_.node = std::make_unique<TestNode>(random_.next_u32(), kClientEndpoint, "10.0.0.2", now());
     client_.inner_peer = "10.0.0.1";
     gateway_.inner_peer = "10.0.0.2";
+    hostile_ = std::make_unique<TestNode>(random_.next_u32(), kHostileEndpoint, "10.0.0.3", now());
     gateway_key_ = crypto::generate_private_key(random_);
     restart_gateway();
     client_.node->add_peer(*gateway_.node, true, now());
+    hostile_->add_peer(*gateway_.node, true, now());
   }
 
   void run(std::chrono::seconds duration) {
@@ -68,6 +75,7 @@ class Simulation {
     while (clock_.now() < end && !testing::Test::HasFailure()) run_phase();
   }
 
+  std::uint64_t lies_refused() const { return lies_refused_; }
   std::uint64_t delivered() const { return delivered_; }
   std::uint64_t hostile_datagrams() const { return hostile_datagrams_; }
   std::uint64_t recoveries() const { return recoveries_; }
@@ -97,7 +105,7 @@ class Simulation {
     bool both = false;
     while (!both && clock_.now() < begin + 30s && !testing::Test::HasFailure()) {
       send_inner(client_);
-      if (gateway_.node->interface.snapshot().peers[0].endpoint) send_inner(gateway_);
+      if (gateway_.node->interface.snapshot_of(client_.node->public_key)->endpoint) send_inner(gateway_);
       run_until(clock_.now() + 1s, 0);
       both = arrived_since(client_, first_probe) && arrived_since(gateway_, first_probe);
     }
@@ -149,7 +157,10 @@ class Simulation {
   /// Puts what an end wants sent onto the link, and checks that its keys do not outlive their time.
   void after_event(End& one) {
     for (TestDatagram& datagram : std::exchange(one.node->outbox, {})) {
-      if (classify(datagram.bytes) != MessageType::kData) one.last_handshake = clock_.now();
+      const MessageType type = *classify(datagram.bytes);
+      if (type != MessageType::kData) one.last_handshake = clock_.now();
+      if (type == MessageType::kHandshakeInitiation) one.born.erase(load_le32(&datagram.bytes[4]));  // used again
+      if (type == MessageType::kHandshakeResponse) one.born[load_le32(&datagram.bytes[4])] = clock_.now();
       transmit(std::move(datagram));
     }
     // 540 s after the last session, or after an initiator gave up, which it does some 6 s after its last try.
@@ -164,23 +175,30 @@ class Simulation {
     for (int i = 0; i < copies; ++i) {
       auto delay = std::chrono::milliseconds(in(5, 120));
       if (random_.below(1000) < quality_.long_delay) delay = std::chrono::milliseconds(in(1000, 250'000));
-      in_flight_.push({clock_.now() + delay, order_++, datagram, clock_.now(), false});
+      in_flight_.push({clock_.now() + delay, order_++, datagram, false});
     }
   }
 
   void arrive() {
     const InFlight flying = in_flight_.top();
     in_flight_.pop();
+    if (flying.datagram.to == kHostile) return hostile_receives(flying.datagram);
     End* to = flying.datagram.to == client_.node->address    ? &client_
               : flying.datagram.to == gateway_.node->address ? &gateway_
                                                              : nullptr;
     if (to == nullptr) return;  // the client has moved on
     End& from = to == &client_ ? gateway_ : client_;
     const auto outcome = to->node->receive(flying.datagram, now());
-    if (!flying.hostile && outcome.verdict == InboundDatagram::Verdict::kHandshakeQueued)
+    const auto type = classify(flying.datagram.bytes);
+    if (!flying.hostile && outcome.verdict == InboundDatagram::Verdict::kHandshakeQueued) {
       to->last_handshake = clock_.now();
+      if (type == MessageType::kHandshakeResponse)
+        to->born.try_emplace(load_le32(&flying.datagram.bytes[8]), clock_.now());
+    }
     if (outcome.verdict == InboundDatagram::Verdict::kDeliver) {
       check_delivery(from, *to, flying);
+    } else if (outcome.reason == DropReason::kSourceNotAllowed) {
+      ++lies_refused_;
     } else if (!flying.hostile) {
       EXPECT_NE(outcome.reason, DropReason::kAuthenticationFailed);
     }
@@ -194,7 +212,11 @@ class Simulation {
     ASSERT_EQ(to.node->delivered.size(), 1u);
     const std::uint64_t id = load_le64(&to.node->delivered[0][20]);
     to.node->delivered.clear();
-    EXPECT_LT(clock_.now() - flying.sent, kRejectAfterTime) << "delivered past its session's lifetime";
+    if (id == kHonest) return;
+    EXPECT_NE(id, kSpoofed) << "a packet with another's source was delivered";
+    const auto session = to.born.find(load_le32(&flying.datagram.bytes[4]));
+    ASSERT_NE(session, to.born.end());
+    EXPECT_LT(clock_.now() - session->second, kRejectAfterTime) << "delivered past its session's lifetime";
     EXPECT_TRUE(seen_.insert(id).second) << "packet " << id << " delivered twice";
     from.waiting.erase(id);
     last_delivered_[&from] = std::max(last_delivered_[&from], id);
@@ -209,7 +231,28 @@ class Simulation {
     }
   }
 
+  /// A lie, or an honest packet that keeps the session alive.
+  void hostile_sends() {
+    const bool lies = random_.below(2) == 0;
+    Bytes payload(8);
+    store_le64(payload.data(), lies ? kSpoofed : kHonest);
+    hostile_->send(make_ipv4(lies ? "10.0.0.2" : "10.0.0.3", "10.0.0.1", payload), now());
+    hostile_transmits();
+  }
+  void hostile_receives(const TestDatagram& datagram) {
+    hostile_->receive(datagram, now());
+    hostile_->delivered.clear();
+    hostile_transmits();
+  }
+  void hostile_transmits() {
+    hostile_->expire(now());
+    for (TestDatagram& datagram : std::exchange(hostile_->outbox, {})) {
+      in_flight_.push({clock_.now() + 1ms, order_++, std::move(datagram), true});
+    }
+  }
+
   void attack() {
+    if (random_.below(3) == 0) return hostile_sends();
     InFlight attack;
     if (captured_.empty() || random_.below(4) == 0) {
       attack.datagram = {kHostile, gateway_.node->address, Bytes(in(0, 200)), 0};
@@ -238,6 +281,8 @@ class Simulation {
     gateway_.node->configure({.private_key = gateway_key_}, now());
     gateway_.node->public_key = crypto::derive_public_key(gateway_key_);
     gateway_.node->add_peer(*client_.node, false, now());
+    gateway_.node->add_peer(*hostile_, false, now());
+    gateway_.born.clear();
     gateway_.waiting.clear();
   }
 
@@ -250,6 +295,7 @@ class Simulation {
   ManualClock clock_;
   End client_;
   End gateway_;
+  std::unique_ptr<TestNode> hostile_;
   PrivateKey gateway_key_;
   LinkQuality quality_;
   std::priority_queue<InFlight> in_flight_;
@@ -261,6 +307,7 @@ class Simulation {
   std::uint64_t delivered_ = 0;
   std::uint64_t hostile_datagrams_ = 0;
   std::uint64_t recoveries_ = 0;
+  std::uint64_t lies_refused_ = 0;
 };
 
 class SimulationTest : public testing::TestWithParam<std::uint64_t> {};
@@ -272,6 +319,7 @@ TEST_P(SimulationTest, HoldsEveryInvariantForThreeHundredThousandSeconds) {
   EXPECT_GT(simulation.delivered(), 10'000u);
   EXPECT_GT(simulation.hostile_datagrams(), 10'000u);
   EXPECT_GT(simulation.recoveries(), 300u);
+  EXPECT_GT(simulation.lies_refused(), 1'000u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, testing::Values(1, 2, 3, 4));
