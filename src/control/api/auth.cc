@@ -61,7 +61,8 @@ AuthDecision decide(const AuthPolicy& policy, const CallerHeaders& caller) {
   // Browsers send Sec-Fetch-Site with every request; "none" is the user's own address bar.
   const bool same_site =
       caller.sec_fetch_site.empty() || caller.sec_fetch_site == "same-origin" || caller.sec_fetch_site == "none";
-  const bool from_here = is_loopback_host(caller.host) && caller.origin.empty() && same_site;
+  const bool names_us = !caller.host || is_loopback_host(*caller.host);
+  const bool from_here = names_us && caller.origin.empty() && same_site;
   return from_here ? AuthDecision::kAllowed : AuthDecision::kForeignPage;
 }
 

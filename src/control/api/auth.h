@@ -2,7 +2,8 @@
 //
 //   unix socket (0600)       always
 //   loopback listener        without a token, unless the request smells of a web page: a Host that is no loopback name
-//                            (DNS rebinding), an Origin, a cross-site Sec-Fetch-Site
+//                            (DNS rebinding), an Origin, a cross-site Sec-Fetch-Site. No browser leaves Host out; a
+//                            program that speaks HTTP/1.0 may
 //   any other listener       a bearer token (RFC 6750)
 //   AuthMode::kOff           everyone: a gateway in front checks
 //
@@ -53,9 +54,9 @@ struct AuthPolicy {
   std::optional<BearerToken> token = {};
 };
 
-/// What a request says about its caller; each empty when the header is absent.
+/// What a request says about its caller; each of the others empty when the header is absent.
 struct CallerHeaders {
-  std::string_view host = {};
+  std::optional<std::string_view> host = {};  ///< an empty Host is not an absent one
   std::string_view origin = {};
   std::string_view sec_fetch_site = {};
   std::string_view authorization = {};

@@ -35,6 +35,13 @@ TEST(Auth, RefusesForeignHostsOnLoopback) {
   }
 }
 
+TEST(Auth, TakesAnAbsentHostOnLoopbackForAProgram) {
+  EXPECT_EQ(decide(loopback_policy(), {}), AuthDecision::kAllowed);
+  EXPECT_EQ(decide(loopback_policy(), {.origin = "http://evil.example"}), AuthDecision::kForeignPage);
+  EXPECT_EQ(decide(loopback_policy(), {.sec_fetch_site = "cross-site"}), AuthDecision::kForeignPage);
+  EXPECT_EQ(decide(public_policy(), {}), AuthDecision::kTokenNeeded);
+}
+
 TEST(Auth, RefusesWebPagesOnLoopback) {
   const std::string_view host = "localhost:3000";
   EXPECT_EQ(decide(loopback_policy(), {.host = host, .origin = "http://localhost:3000"}), AuthDecision::kForeignPage);

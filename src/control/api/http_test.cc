@@ -289,7 +289,15 @@ TEST(Http, RefusesAWebPagesRequestOnLoopback) {
     EXPECT_EQ(answer.status, 403) << headers;
     EXPECT_EQ(gateway.connect().send("GET /health HTTP/1.1\r\n" + std::string(headers) + "\r\n").receive().status, 200);
   }
-  EXPECT_EQ(gateway.connect().send("GET /keys HTTP/1.0\r\n\r\n").receive().status, 403) << "no Host, no proof";
+}
+
+TEST(Http, TakesHttp10WithoutAHostForAProgramOnLoopback) {
+  TestGateway gateway;
+  EXPECT_EQ(gateway.connect().send("GET /keys HTTP/1.0\r\n\r\n").receive().status, 200);
+  for (const std::string_view headers : {"Host:\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"}) {
+    EXPECT_EQ(gateway.connect().send("GET /keys HTTP/1.0\r\n" + std::string(headers) + "\r\n").receive().status, 403)
+        << headers;
+  }
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ void Request::clear() {
   for (std::string* text : {&target, &host, &origin, &sec_fetch_site, &content_type, &content_encoding}) text->clear();
   wipe_and_clear(authorization);
   wipe_and_clear(body);
-  http_1_0 = expects_continue = authorized = false;
+  has_host = http_1_0 = expects_continue = authorized = false;
 }
 
 RequestParser::RequestParser(Request& request, std::size_t header_limit_bytes, std::size_t body_limit_bytes)
@@ -45,6 +45,7 @@ void RequestParser::on_request_impl(Verb method, Text, Text target, int version,
     const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
     request_.host = rest.substr(0, end);
     rest.remove_prefix(end);
+    request_.has_host = true;
     if (request_.host.empty()) error = http::error::bad_target;
   }
   request_.target = rest;
@@ -62,6 +63,7 @@ void RequestParser::on_field_impl(Field name, Text, Text value, ErrorCode& error
     case Field::host:
       if (++host_count_ > 1) error = http::error::bad_value;
       if (request_.host.empty()) request_.host = value;
+      request_.has_host = true;
       break;
     case Field::origin:
       keep_once(request_.origin, value, error);

@@ -24,6 +24,7 @@ struct Request {
   std::string content_type;
   std::string content_encoding;
   std::string body;
+  bool has_host = false;  ///< HTTP/1.0 may leave it out
   bool http_1_0 = false;
   bool expects_continue = false;
   bool authorized = false;  ///< the caller may see more than what everyone may

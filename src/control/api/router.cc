@@ -78,8 +78,9 @@ std::span<const Route> routes() {
 
 std::variant<Handler, Response> resolve(Request& request, const AuthPolicy& policy) {
   const Route* route = find_route(request.path());
-  const AuthDecision decision =
-      decide(policy, {request.host, request.origin, request.sec_fetch_site, request.authorization});
+  CallerHeaders caller{{}, request.origin, request.sec_fetch_site, request.authorization};
+  if (request.has_host) caller.host = request.host;
+  const AuthDecision decision = decide(policy, caller);
   request.authorized = decision == AuthDecision::kAllowed;
   if (!request.authorized && (route == nullptr || !route->open)) return refuse(decision);
   if (route == nullptr) return error_response(HttpStatus::not_found, "no such path; GET /api-export lists them");

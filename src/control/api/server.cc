@@ -61,6 +61,7 @@ class ApiServer::Impl : public std::enable_shared_from_this<Impl> {
   static Awaitable<void> accept_all(std::shared_ptr<Impl> self, Descriptor& listener, ConnectionKind kind);
   bool accept_some(int listener, ConnectionKind kind);
   void admit(UniqueFd connection, ConnectionKind kind);
+  bool displace_stranger(ConnectionKind kind);
   bool admit_refused();
   void warn_seldom(std::string_view event);
   static Awaitable<void> sweep(std::shared_ptr<Impl> self);
@@ -175,7 +176,7 @@ void ApiServer::Impl::admit(UniqueFd connection, ConnectionKind kind) {
   ++state_->counters.connections;
   const ApiLimits& limits = state_->limits;
   const std::size_t limit = kind == ConnectionKind::kTcp ? limits.tcp_connections : limits.unix_connections;
-  const bool refused = state_->open_of(kind) >= limit;
+  const bool refused = state_->open_of(kind) >= limit && !displace_stranger(kind);
   if (refused && !admit_refused()) return;
 
   const asio::generic::stream_protocol protocol(kind == ConnectionKind::kUnix ? AF_UNIX : AF_INET, 0);
@@ -189,6 +190,22 @@ void ApiServer::Impl::admit(UniqueFd connection, ConnectionKind kind) {
                  asio::detached);
   if (!sweeping_) asio::co_spawn(executor_, sweep(shared_from_this()), asio::detached);
   sweeping_ = true;
+}
+
+// Closes the connection that was heard of longest ago among those that have shown no authorization: nobody may hold
+// every place by asking for what everyone may see, or by not reading the answer. False when all have.
+bool ApiServer::Impl::displace_stranger(ConnectionKind kind) {
+  Session* longest = nullptr;
+  for (Session* session : state_->sessions) {
+    const auto since = session->stranger_since();
+    if (session->kind() != kind || !since) continue;
+    if (longest == nullptr || *since < *longest->stranger_since()) longest = session;
+  }
+  if (longest == nullptr) return false;
+  warn_seldom("too many API connections; the longest idle without authorization are closed for new ones");
+  ++state_->counters.connections_displaced;
+  longest->close();
+  return true;
 }
 
 // Whether one more caller can be told that there are too many.

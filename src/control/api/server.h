@@ -29,7 +29,7 @@ namespace vpn::control {
 struct ApiLimits {
   std::size_t header_bytes = std::size_t{16} << 10;  ///< above: 431
   std::size_t body_bytes = std::size_t{64} << 10;    ///< above: 413
-  std::size_t tcp_connections = 1024;                ///< above: 503 and closed
+  std::size_t tcp_connections = 1024;                ///< above: a stranger's makes room, else 503 and closed
   std::size_t unix_connections = 64;                 ///< of their own, so that the administrator always gets in
   std::size_t refusals = 128;                        ///< connections that are being told 503; above: closed unheard
   std::size_t bulk_answers = 4;                      ///< /clients, /info and /info/conf under way at once; above: 503
@@ -72,6 +72,7 @@ struct ApiBackend {
 struct ApiCounters {
   std::uint64_t connections = 0;
   std::uint64_t connections_refused = 0;    ///< above a limit
+  std::uint64_t connections_displaced = 0;  ///< showed no authorization, and closed for a newer one at a limit
   std::uint64_t connections_timed_out = 0;  ///< slow or idle
   std::uint64_t answers_ok = 0;             ///< 1xx to 3xx
   std::uint64_t answers_caller_fault = 0;   ///< 4xx

@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 constexpr std::string_view kGetKeys = "GET /keys HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const std::string kBody = R"({"publicKey":"hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="})";
 
+const std::string kAuthorization = "Authorization: Bearer " + std::string(TestGateway::kToken) + "\r\n";
+
 void listen_publicly(ApiOptions& options) {
   options.address = IpAddress::v4(0);
   options.token = *BearerToken::parse(TestGateway::kToken);
@@ -157,6 +159,42 @@ TEST(UnixSocket, IsReachedWhenTcpIsFull) {
   third.end_sending();
   EXPECT_TRUE(third.is_closed());
   EXPECT_EQ(gateway.connect_unix().send(kGetKeys).receive().status, 200);
+}
+
+TEST(ApiServer, LetsNoStrangersHoldEveryConnection) {
+  TestGateway gateway([](ApiOptions& options) {
+    listen_publicly(options);
+    options.limits.tcp_connections = 4;
+  });
+  const std::string get_keys = TestGateway::request("GET", "/keys", "", kAuthorization);
+  const std::string get_version = TestGateway::request("GET", "/version");
+  RawClient caller = gateway.connect();
+  EXPECT_EQ(caller.send(get_keys).receive().status, 200);
+  EXPECT_EQ(caller.send(get_version).receive().status, 200);
+  std::vector<RawClient> strangers;
+  for (int i = 0; i < 3; ++i) {
+    strangers.push_back(gateway.connect());
+    EXPECT_EQ(strangers.back().send(get_version).receive().status, 200);
+  }
+  EXPECT_EQ(strangers[0].send(get_version).receive().status, 200) << "the second was heard of longest ago";
+
+  RawClient newcomer = gateway.connect();
+  EXPECT_EQ(newcomer.send(get_keys).receive().status, 200);
+  EXPECT_TRUE(strangers[1].is_closed());
+  EXPECT_EQ(strangers[0].send(get_version).receive().status, 200);
+  EXPECT_EQ(caller.send(get_version).receive().status, 200) << "who has shown a token stays";
+  EXPECT_EQ(gateway.counters().connections_displaced, 1u);
+
+  // One that sends nothing, or half a request, is a stranger too.
+  RawClient silent = gateway.connect();
+  EXPECT_TRUE(strangers[2].is_closed());
+  RawClient half = gateway.connect();
+  half.send("GET /version HT");
+  EXPECT_TRUE(strangers[0].is_closed());
+  RawClient last = gateway.connect();
+  EXPECT_TRUE(silent.is_closed());
+  EXPECT_EQ(last.send(get_keys).receive().status, 200);
+  EXPECT_EQ(gateway.counters().connections_refused, 0u);
 }
 
 TEST(ApiServer, Takes1024ConnectionsAnd503sTheNext) {

@@ -83,6 +83,11 @@ void Session::close() {
   socket_.close(ignored);
 }
 
+std::optional<std::chrono::steady_clock::time_point> Session::stranger_since() const {
+  if (authorized_ || !socket_.is_open()) return std::nullopt;
+  return heard_at_;
+}
+
 bool Session::asks_for_keep_alive() const {
   return parser_->keep_alive() && !server_->stopping;
 }
@@ -107,6 +112,7 @@ Awaitable<Session::Received> Session::receive() {
   bool whole = co_await receive_header();
   if (whole) whole = co_await receive_body();
   deadline_ = std::chrono::steady_clock::time_point::max();
+  heard_at_ = std::chrono::steady_clock::now();
   if (refusal_) co_return Received::kRefused;
   co_return whole ? Received::kRequest : Received::kNothing;
 }
@@ -141,6 +147,7 @@ Awaitable<bool> Session::receive_header() {
 
 Awaitable<bool> Session::receive_body() {
   decision_ = resolve(request_, server_->policies[static_cast<std::size_t>(kind_)]);
+  authorized_ = authorized_ || request_.authorized;
   if (request_.expects_continue && !request_.http_1_0 && !parser_->is_done() && buffer_.size() == 0) {
     if (Response* refusal = std::get_if<Response>(&*decision_)) {
       refusal_ = std::move(*refusal);

@@ -33,6 +33,9 @@ class Session {
 
   ConnectionKind kind() const { return kind_; }
   bool is_overdue(std::chrono::steady_clock::time_point now) const { return now >= deadline_; }
+  /// When a caller who has shown no authorization yet sent its last request, or connected. Nothing when it has, or when
+  /// the connection is closed already.
+  std::optional<std::chrono::steady_clock::time_point> stranger_since() const;
   /// The request under way, if any, is the last. What has arrived already is still read and answered.
   void finish();
   /// Ends whatever the connection waits for.
@@ -62,6 +65,9 @@ class Session {
   const ConnectionKind kind_;
   const std::shared_ptr<ServerState> server_;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
+  std::chrono::steady_clock::time_point heard_at_ =
+      std::chrono::steady_clock::now();  // a whole request, or the connect
+  bool authorized_ = false;              // one of its requests was
 
   boost::beast::flat_buffer buffer_;  // received and not parsed yet: the header under way, or requests to come
   Request request_;
