@@ -51,7 +51,7 @@ std::string reveal_base64(const Secret<kKeySize>& key);
 
 template <>
 struct std::hash<vpn::PublicKey> {
-  // A public key is chosen by its owner, so an attacker may choose colliding ones: hash all of it, not a slice.
+  // Unkeyed: anyone may ask for a key of their choosing, but only an authorised caller adds one: no chain grows long.
   std::size_t operator()(const vpn::PublicKey& key) const noexcept {
     return std::hash<std::string_view>{}({reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size()});
   }
