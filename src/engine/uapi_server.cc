@@ -127,14 +127,15 @@ UapiServer::FileId UapiServer::file_id(const std::string& path) {
 void UapiServer::run() {
   std::vector<pollfd> polled;
   for (;;) {
-    const short accepting = clients_.size() < kMaxConnections ? POLLIN : 0;
+    const Instant begun = clock_.now();
+    const short accepting = clients_.size() < kMaxConnections && begun >= accept_from_ ? POLLIN : 0;
     polled = {{stop_.get(), POLLIN, 0}, {watch_.get(), POLLIN, 0}, {listener_.get(), accepting, 0}};
     const std::size_t first_client = polled.size();
     for (const Client& client : clients_) {
       polled.push_back(
           {client.fd.get(), static_cast<short>(client.connection->output().empty() ? POLLIN : POLLOUT), 0});
     }
-    if (::poll(polled.data(), polled.size(), poll_timeout_ms()) < 0) continue;
+    if (::poll(polled.data(), polled.size(), poll_timeout_ms(begun)) < 0) continue;
     if (polled[0].revents != 0) return;
     if (polled[1].revents != 0) notice_removal();
 
@@ -147,23 +148,25 @@ void UapiServer::run() {
         clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(i));
       }
     }
-    if ((polled[2].revents & POLLIN) != 0) accept_one();
+    if ((polled[2].revents & POLLIN) != 0) accept_one(now);
   }
 }
 
-// Until the connection that has been silent longest is to be closed; -1 with none.
-int UapiServer::poll_timeout_ms() const {
-  if (clients_.empty()) return -1;
-  const auto oldest = std::min_element(clients_.begin(), clients_.end(),
-                                       [](const Client& a, const Client& b) { return a.last_active < b.last_active; });
-  const auto left = oldest->last_active + kMaxIdle - clock_.now();
-  return std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+// Until a silent connection is to be closed or the listener looked at again; -1: only events matter.
+int UapiServer::poll_timeout_ms(Instant now) const {
+  Instant until = now < accept_from_ ? accept_from_ : Instant::max();
+  for (const Client& client : clients_) until = std::min(until, client.last_active + kMaxIdle);
+  if (until == Instant::max()) return -1;
+  return std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until - now).count()));
 }
 
-void UapiServer::accept_one() {
+void UapiServer::accept_one(Instant now) {
   UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd) return;  // gone again
-  clients_.push_back({std::move(fd), std::make_unique<UapiConnection>(handler_), clock_.now()});
+  if (fd) {
+    clients_.push_back({std::move(fd), std::make_unique<UapiConnection>(handler_), now});
+  } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    accept_from_ = now + kAcceptPause;  // the connection stays in the queue, and the listener readable
+  }
 }
 
 void UapiServer::notice_removal() {

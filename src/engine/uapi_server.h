@@ -25,6 +25,8 @@ class UapiServer {
   static constexpr std::size_t kMaxConnections = 16;
   /// A connection without a byte in either direction is closed after this.
   static constexpr std::chrono::seconds kMaxIdle{60};
+  /// When there is no descriptor or memory for a connection, it waits this long for one.
+  static constexpr std::chrono::seconds kAcceptPause{1};
 
   /// Makes the directory and the socket (0600) and serves it. A socket file that nobody listens on is replaced.
   /// kAlreadyExists when somebody does. `clock` and what `handler` uses outlive this.
@@ -61,8 +63,8 @@ class UapiServer {
   static FileId file_id(const std::string& path);
 
   void run();
-  int poll_timeout_ms() const;
-  void accept_one();
+  int poll_timeout_ms(Instant now) const;
+  void accept_one(Instant now);
   void notice_removal();
   /// False when the connection is over.
   static bool serve(Client& client, short events);
@@ -76,6 +78,7 @@ class UapiServer {
   UniqueFd closed_;
   UniqueFd watch_;  ///< inotify on the directory
   std::vector<Client> clients_;
+  Instant accept_from_ = Instant::min();  ///< until then nothing is accepted
   std::thread thread_;
 };
 

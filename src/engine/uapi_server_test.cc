@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +17,37 @@ namespace vpn::engine {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Counts how often it is read: the server reads it at every turn of its loop.
+class CountingClock final : public Clock {
+ public:
+  Instant now() const override {
+    ++readings;
+    return clock_.now();
+  }
+  WallTime wall_now() const override { return clock_.wall_now(); }
+  mutable std::atomic<int> readings = 0;
+
+ private:
+  SystemClock clock_;
+};
+
+/// This process can open no descriptor while this lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    const UniqueFd lowest_free(::dup(STDIN_FILENO));
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit none{static_cast<rlim_t>(lowest_free.get()), before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 class UapiServerTest : public testing::Test {
  protected:
@@ -33,12 +66,16 @@ class UapiServerTest : public testing::Test {
   }
   std::string path() const { return directory_ + "/wg0.sock"; }
 
-  UniqueFd connect() const {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  static UniqueFd make_socket() { return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+  void connect(const UniqueFd& fd) const {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path().copy(address.sun_path, sizeof address.sun_path - 1);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  UniqueFd connect() const {
+    UniqueFd fd = make_socket();
+    connect(fd);
     return fd;
   }
   static void send(const UniqueFd& fd, std::string_view text) {
@@ -61,7 +98,7 @@ class UapiServerTest : public testing::Test {
   }
 
   std::string directory_;
-  SystemClock clock_;
+  CountingClock clock_;
 };
 
 TEST_F(UapiServerTest, ServesSeveralConnectionsAtOnce) {
@@ -99,6 +136,20 @@ TEST_F(UapiServerTest, AnswersTheNextOnceOneOfTheMostConnectionsEnds) {
   send(waiting, "get=1\n\n");
   EXPECT_FALSE(readable_within(waiting.get(), 50ms));
   held.pop_back();
+  EXPECT_EQ(receive(waiting), "listen_port=5\nerrno=0\n\n");
+}
+
+TEST_F(UapiServerTest, RestsWithoutADescriptorAndThenAnswers) {
+  const auto server = open();
+  ASSERT_TRUE(server);
+  const UniqueFd waiting = make_socket();
+  {
+    const NoDescriptors none;
+    connect(waiting);
+    send(waiting, "get=1\n\n");
+    EXPECT_FALSE(readable_within(waiting.get(), 100ms));
+    EXPECT_LT(clock_.readings.load(), 20) << "it goes in circles";
+  }
   EXPECT_EQ(receive(waiting), "listen_port=5\nerrno=0\n\n");
 }
 
