@@ -15,6 +15,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/check.h"
+
 namespace vpn::engine::io {
 namespace {
 
@@ -22,18 +24,23 @@ namespace {
 // more).
 constexpr std::size_t kBufferBytes = 32 * 1024;
 
-// Brings the calling thread back to the network namespace it was in.
+// Brings the calling thread back to the network namespace it was in. False when it could not: then do not leave.
 class NamespaceGuard {
  public:
-  NamespaceGuard() : home_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {}
+  NamespaceGuard() : home_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+    if (!enter_home()) home_.reset();  // the way back, tried before the way out
+  }
   ~NamespaceGuard() {
-    if (home_) ::setns(home_.get(), CLONE_NEWNET);
+    // A worker in the wrong namespace would open its next sockets there.
+    if (home_) CHECK(enter_home());
   }
   NamespaceGuard(const NamespaceGuard&) = delete;
   NamespaceGuard& operator=(const NamespaceGuard&) = delete;
   explicit operator bool() const { return static_cast<bool>(home_); }
 
  private:
+  bool enter_home() const { return ::setns(home_.get(), CLONE_NEWNET) == 0; }
+
   UniqueFd home_;
 };
 
