@@ -12,7 +12,8 @@ using protocol::PeerUpdate;
 
 namespace {
 
-constexpr std::size_t kAnswerPartBytes = 64 * 1024;
+// More than the lines of a peer up to its first allowed IP, and the end of an answer.
+constexpr std::size_t kMaxStepBytes = 1024;
 
 template <typename Key>
 bool parse_hex(std::string_view text, Key& key) {
@@ -134,9 +135,21 @@ InterfaceUpdate UapiSetRequest::take() {
 // --- get ---
 
 bool UapiGetAnswer::append_next(std::string& text) {
-  const std::size_t enough = text.size() + kAnswerPartBytes;
+  const std::size_t enough = text.size() + kMaxPartBytes - kMaxStepBytes;
   if (!std::exchange(device_done_, true)) append_device(text);
-  while (next_peer_ < snapshot_.peers.size() && text.size() < enough) append_peer(text, snapshot_.peers[next_peer_++]);
+  while (next_peer_ < snapshot_.peers.size() && text.size() < enough) {
+    const protocol::PeerSnapshot& peer = snapshot_.peers[next_peer_];
+    const std::size_t count = peer.allowed_ips.size();
+    if (next_allowed_ip_ == 0) append_peer(text, peer);
+    // One at least, by which the next part knows that the peer has begun.
+    while (next_allowed_ip_ < count) {
+      append_line(text, "allowed_ip", to_string(peer.allowed_ips[next_allowed_ip_++]));
+      if (text.size() >= enough) break;
+    }
+    if (next_allowed_ip_ < count) break;
+    next_allowed_ip_ = 0;
+    ++next_peer_;
+  }
   if (next_peer_ < snapshot_.peers.size()) return true;
   text.append("errno=0\n\n");
   return false;
@@ -148,6 +161,7 @@ void UapiGetAnswer::append_device(std::string& text) const {
   if (snapshot_.fwmark != 0) append_line(text, "fwmark", snapshot_.fwmark);
 }
 
+// All but its allowed IPs.
 void UapiGetAnswer::append_peer(std::string& text, const protocol::PeerSnapshot& peer) {
   append_line(text, "public_key", hex_encode(peer.public_key.bytes));
   append_secret(text, "preshared_key", peer.preshared_key);
@@ -160,7 +174,6 @@ void UapiGetAnswer::append_peer(std::string& text, const protocol::PeerSnapshot&
   append_line(text, "tx_bytes", peer.tx_bytes);
   append_line(text, "rx_bytes", peer.rx_bytes);
   append_line(text, "persistent_keepalive_interval", peer.persistent_keepalive_s);
-  for (const IpPrefix& prefix : peer.allowed_ips) append_line(text, "allowed_ip", to_string(prefix));
 }
 
 }  // namespace vpn::engine

@@ -18,8 +18,8 @@ namespace vpn::engine {
 int uapi_errno(const Error& error);
 
 /// A `set` request under way. It is taken apart into updates of bounded size, so that a request for a million peers
-/// needs no more memory than one for a thousand; what was applied before an error stays applied, as in the kernel and
-/// wireguard-go.
+/// needs no more memory than one for a thousand. Each update is all or nothing, and so is a request that fits into one;
+/// of a larger one, what was applied before an error stays applied, as in the kernel and wireguard-go.
 class UapiSetRequest {
  public:
   static constexpr std::size_t kMaxPeersPerUpdate = 1024;
@@ -46,10 +46,11 @@ class UapiSetRequest {
 /// The answer to a `get` request, in parts.
 class UapiGetAnswer {
  public:
+  static constexpr std::size_t kMaxPartBytes = 64 * 1024;
+
   explicit UapiGetAnswer(protocol::InterfaceSnapshot snapshot) : snapshot_(std::move(snapshot)) {}
 
-  /// Appends the next part, some 64 KiB and at least one peer; false when that was the last. It holds keys: the caller
-  /// wipes it.
+  /// Appends the next part, at most kMaxPartBytes; false when that was the last. It holds keys: the caller wipes it.
   bool append_next(std::string& text);
 
  private:
@@ -58,6 +59,7 @@ class UapiGetAnswer {
 
   protocol::InterfaceSnapshot snapshot_;
   std::size_t next_peer_ = 0;
+  std::size_t next_allowed_ip_ = 0;  ///< of next_peer_; above 0 its other lines are out
   bool device_done_ = false;
 };
 

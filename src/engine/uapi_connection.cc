@@ -7,13 +7,6 @@
 #include "base/secret.h"
 
 namespace vpn::engine {
-namespace {
-
-// A part of an answer and a peer with many allowed IPs: a string that grows would leave keys behind in the memory it
-// had.
-constexpr std::size_t kOutputReserve = 128 * 1024;
-
-}  // namespace
 
 UapiConnection::~UapiConnection() {
   wipe(input_.data(), input_.size());
@@ -90,7 +83,7 @@ void UapiConnection::finish_get() {
 void UapiConnection::refill_output() {
   wipe(output_.data(), output_.size());
   output_.clear();
-  output_.reserve(kOutputReserve);
+  output_.reserve(UapiGetAnswer::kMaxPartBytes);  // a string that grows leaves keys behind in the memory it had
   output_sent_ = 0;
   if (get_ && !get_->append_next(output_)) get_.reset();
 }

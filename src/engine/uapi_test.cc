@@ -188,11 +188,37 @@ TEST(UapiGet, ComesInParts) {
   std::string part;
   for (bool more = true; more; part.clear()) {
     more = answer.append_next(part);
-    EXPECT_LT(part.size(), 128 * 1024u);
+    EXPECT_LE(part.size(), UapiGetAnswer::kMaxPartBytes);
     EXPECT_EQ(part.ends_with("errno=0\n\n"), !more);
     for (std::size_t at = part.find("public_key="); at != part.npos; at = part.find("public_key=", at + 1)) ++peers;
   }
   EXPECT_EQ(peers, snapshot.peers.size());
+}
+
+TEST(UapiGet, TakesAPeerWithManyAllowedIpsApart) {
+  InterfaceSnapshot snapshot;
+  snapshot.peers.resize(3);
+  std::string expected;
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    snapshot.peers[1].allowed_ips.push_back({IpAddress::v4(0x0a000000 + i), 32});
+    expected += "allowed_ip=" + to_string(snapshot.peers[1].allowed_ips.back()) + "\n";
+  }
+  UapiGetAnswer answer(snapshot);
+  std::string whole;
+  std::string part;
+  for (bool more = true; more; part.clear()) {
+    more = answer.append_next(part);
+    EXPECT_LE(part.size(), UapiGetAnswer::kMaxPartBytes);
+    whole += part;
+  }
+  const auto count = [&whole](std::string_view key) {
+    std::size_t found = 0;
+    for (std::size_t at = whole.find(key); at != whole.npos; at = whole.find(key, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("public_key="), 3u);
+  EXPECT_EQ(count("allowed_ip="), 10'000u);
+  EXPECT_NE(whole.find(expected + "public_key="), whole.npos) << "whole, in order, before the next peer";
 }
 
 TEST(UapiErrno, SaysPortInUse) {
