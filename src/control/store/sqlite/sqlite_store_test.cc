@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -237,6 +238,68 @@ TEST(SqliteStore, WorksAgainWhenTheFullDiskHasRoom) {
     EXPECT_EQ(limited->load()->size(), 1u);
     EXPECT_TRUE(limited->commit(std::vector<Mutation>{InsertClient{contract::client(2)}})[0]);
   }));
+}
+
+/// While it lives, SQLite opens its files through it, and the syncs of write-ahead logs are counted. One at a time.
+class CountedSyncs {
+ public:
+  CountedSyncs() {
+    vfs_.zName = "counted-syncs";
+    vfs_.xOpen = open;
+    EXPECT_EQ(sqlite3_vfs_register(&vfs_, 1), SQLITE_OK);
+    count_ = 0;
+  }
+  ~CountedSyncs() {
+    sqlite3_vfs_unregister(&vfs_);
+    sqlite3_vfs_register(real_, 1);
+  }
+  CountedSyncs(const CountedSyncs&) = delete;
+  CountedSyncs& operator=(const CountedSyncs&) = delete;
+
+  int take() { return std::exchange(count_, 0); }
+
+ private:
+  static int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    const int result = real_->xOpen(real_, name, file, flags, out_flags);
+    if (result != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0) return result;
+    real_sync_ = file->pMethods->xSync;
+    methods_ = *file->pMethods;
+    methods_.xSync = sync;
+    file->pMethods = &methods_;
+    return result;
+  }
+  static int sync(sqlite3_file* file, int flags) {
+    ++count_;
+    return real_sync_(file, flags);
+  }
+
+  // SQLite's callbacks know no owner.
+  static inline sqlite3_vfs* const real_ = sqlite3_vfs_find(nullptr);
+  static inline int (*real_sync_)(sqlite3_file*, int) = nullptr;
+  static inline sqlite3_io_methods methods_{};
+  static inline int count_ = 0;
+
+  sqlite3_vfs vfs_ = *real_;
+};
+
+// A killed process does not show it: the page cache lives on. A lost sync is lost clients only when the power goes.
+TEST(SqliteStore, SyncsTheLogBeforeItAnswers) {
+  const TemporaryDirectory directory;
+  CountedSyncs syncs;
+  auto store = open_store(directory.file());
+  const std::vector<std::vector<Mutation>> batches = {
+      {InsertClient{contract::client(1)}},
+      {SetClientEnabled{contract::key(1), false}},
+      {InsertClient{contract::client(2)}, InsertClient{contract::client(3)}, RemoveClient{contract::key(9)}},
+      {RemoveClient{contract::key(1)}}};
+  (void)syncs.take();
+  for (const auto& batch : batches) {
+    ASSERT_TRUE(store->commit(batch)[0]);
+    EXPECT_GE(syncs.take(), 1);
+  }
+  ASSERT_TRUE(store->probe());
+  EXPECT_GE(syncs.take(), 1) << "what is probed is whether a commit can be durable";
+  store.reset();  // before its VFS goes
 }
 
 /// Commits clients numbered from `first` on, one batch after another, and writes each acknowledged number to
