@@ -33,12 +33,14 @@ std::optional<std::uint32_t> take_code_point(std::string_view& text) {
   return code_point;
 }
 
-/// Characters that no name shows: controls, line and paragraph separators, and those that turn the direction of the
-/// text around them.
+/// Characters by which one name could pass for another: they show nothing of themselves (controls, soft hyphen, zero
+/// width, line and paragraph separators), or turn the direction of the text around them.
 bool is_unprintable(std::uint32_t code_point) {
-  return code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0) ||
-         (code_point >= 0x200e && code_point <= 0x200f) || (code_point >= 0x2028 && code_point <= 0x202e) ||
-         (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0xfeff || (code_point & 0xfffe) == 0xfffe;
+  const auto is_in = [code_point](std::uint32_t first, std::uint32_t last) {
+    return code_point >= first && code_point <= last;
+  };
+  return code_point < 0x20 || is_in(0x7f, 0x9f) || code_point == 0xad || code_point == 0x61c || is_in(0x200b, 0x200f) ||
+         is_in(0x2028, 0x202e) || is_in(0x2060, 0x206f) || code_point == 0xfeff || (code_point & 0xfffe) == 0xfffe;
 }
 
 }  // namespace

@@ -45,5 +45,26 @@ TEST(ClientName, RefusesTheRest) {
   }
 }
 
+std::string utf8(std::uint32_t code_point) {
+  const auto tail = [&](int shift) { return static_cast<char>(0x80 | ((code_point >> shift) & 0x3f)); };
+  if (code_point < 0x800) return {static_cast<char>(0xc0 | (code_point >> 6)), tail(0)};
+  return {static_cast<char>(0xe0 | (code_point >> 12)), tail(6), tail(0)};
+}
+
+TEST(ClientName, RefusesCharactersThatShowNothingOrTurnTheDirection) {
+  const struct {
+    std::uint32_t first, last;
+  } kRefused[] = {{0xad, 0xad},     {0x61c, 0x61c},   {0x200b, 0x200f}, {0x2028, 0x202e},
+                  {0x2060, 0x2064}, {0x2066, 0x2069}, {0xfeff, 0xfeff}};
+  for (const auto& range : kRefused) {
+    for (std::uint32_t code_point = range.first; code_point <= range.last; ++code_point) {
+      EXPECT_FALSE(check_client_name("an" + utf8(code_point) + "na")) << std::hex << code_point;
+    }
+  }
+  for (const std::uint32_t code_point : {0xacu, 0xaeu, 0x61bu, 0x61du, 0x200au, 0x2010u, 0x2027u, 0x202fu, 0x2070u}) {
+    EXPECT_TRUE(check_client_name("an" + utf8(code_point) + "na")) << std::hex << code_point;
+  }
+}
+
 }  // namespace
 }  // namespace vpn::control
