@@ -254,7 +254,7 @@ std::optional<MediaType> parse_media_type(std::string_view content_type) {
 
 Result<RequestBody> RequestBody::parse(MediaType type, std::string_view bytes,
                                        std::initializer_list<BodyField> allowed) {
-  RequestBody body;
+  RequestBody body(type);
   const std::span<const BodyField> fields(allowed.begin(), allowed.size());
   const Status parsed = type == MediaType::kJson ? parse_json(body, bytes, fields) : parse_form(body, bytes, fields);
   if (!parsed) return fail(parsed.error());
@@ -274,6 +274,15 @@ bool RequestBody::add(BodyField field, std::string value) {
   return true;
 }
 
+// A space in a form's key was a '+' on its way.
+Failure RequestBody::bad_key(BodyField field) const {
+  Error error = bad_value(field).value();
+  if (type_ == MediaType::kForm && at(field)->find(' ') != std::string::npos) {
+    error.message += "; in a form + is written %2B (curl: --data-urlencode)";
+  }
+  return fail(std::move(error));
+}
+
 Result<PublicKey> RequestBody::public_key() const {
   const auto& text = at(BodyField::kPublicKey);
   if (!text) {
@@ -281,7 +290,7 @@ Result<PublicKey> RequestBody::public_key() const {
                 "publicKey");
   }
   const auto key = PublicKey::parse(*text);
-  if (!key) return bad_value(BodyField::kPublicKey);
+  if (!key) return bad_key(BodyField::kPublicKey);
   return *key;
 }
 
@@ -289,7 +298,7 @@ Result<std::optional<PresharedKey>> RequestBody::preshared_key() const {
   const auto& text = at(BodyField::kPresharedKey);
   if (!text) return std::optional<PresharedKey>();
   auto key = PresharedKey::parse(*text);
-  if (!key) return bad_value(BodyField::kPresharedKey);
+  if (!key) return bad_key(BodyField::kPresharedKey);
   if (key->is_zero()) {
     return fail(ErrorCode::kInvalidArgument, "presharedKey is all zeros, which WireGuard takes for none: leave it out",
                 "presharedKey");

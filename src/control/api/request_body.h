@@ -51,8 +51,11 @@ class RequestBody {
   bool add(BodyField field, std::string value);
 
  private:
+  explicit RequestBody(MediaType type) : type_(type) {}
+  Failure bad_key(BodyField field) const;
   const std::optional<std::string>& at(BodyField field) const { return values_[static_cast<std::size_t>(field)]; }
 
+  MediaType type_ = MediaType::kJson;
   std::array<std::optional<std::string>, kBodyFieldCount> values_;
 };
 

@@ -143,6 +143,17 @@ TEST(RequestBody, RefusesKeysThatAreNone) {
   }
 }
 
+TEST(RequestBody, SaysHowAPlusIsWrittenInAForm) {
+  const std::string_view raw = "hSDwCYkwp1R0i33ctD73Wg2+Og0mOBr066SpjqqbTmo=";
+  const auto form = parse_form("publicKey=" + std::string(raw) + "&presharedKey=" + std::string(raw));
+  ASSERT_TRUE(form);
+  for (const Error& error : {form->public_key().error(), form->preshared_key().error()}) {
+    EXPECT_THAT(error.message, HasSubstr("in a form + is written %2B (curl: --data-urlencode)"));
+  }
+  EXPECT_THAT(parse_form("publicKey=x")->public_key().error().message, testing::Not(HasSubstr("%2B")));
+  EXPECT_THAT(parse_json(R"({"publicKey":"a b"})")->public_key().error().message, testing::Not(HasSubstr("%2B")));
+}
+
 TEST(RequestBody, RefusesAPresharedKeyOfZeros) {
   const auto body = parse_json(R"({"presharedKey":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})");
   EXPECT_EQ(body->preshared_key().error().field, "presharedKey");
