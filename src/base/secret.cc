@@ -5,7 +5,7 @@
 namespace vpn {
 
 void wipe(void* memory, std::size_t size) {
-  explicit_bzero(memory, size);
+  if (size > 0) explicit_bzero(memory, size);  // of nothing, the pointer may be null
 }
 
 bool equal_constant_time(ByteView a, ByteView b) {
