@@ -1,5 +1,5 @@
-// What the gateway asks of the machine it runs on: an address on the link, forwarding, NAT. No shell: rtnetlink, /proc and
-// libnftables.
+// What the gateway asks of the machine it runs on: an address on the link, forwarding, NAT. No shell: rtnetlink, /proc
+// and libnftables.
 //
 // One thread (the one that starts and stops the program).
 #pragma once
@@ -20,29 +20,32 @@ struct LinkConfig {
 
 struct RulesConfig {
   std::string interface_name;
-  IpPrefix subnet;          ///< the VPN's, masked
-  bool masquerade = true;   ///< what comes from the subnet and leaves by any other interface
+  IpPrefix subnet;         ///< the VPN's, masked
+  bool masquerade = true;  ///< what comes from the subnet and leaves by any other interface
+  /// Those of our former lives whose table may still stand. One whose link exists is somebody else's by now and kept.
+  std::vector<std::string> earlier_interfaces = {};
 };
 
 class Host {
  public:
   virtual ~Host() = default;
 
-  /// Sets MTU and addresses and brings the link up; the connected route comes with the address. What is already so stays, so it
-  /// may be called on a running interface.
+  /// Sets MTU and addresses and brings the link up; the connected route comes with the address. What is already so
+  /// stays, so it may be called on a running interface.
   virtual Status configure_link(const LinkConfig& config) = 0;
 
   /// net.ipv4.ip_forward = 1. When it is 1 already, a read-only /proc/sys is no error; when it is 0 and cannot be set,
   /// kPermissionDenied with the cure in the message.
   virtual Status enable_forwarding() = 0;
 
-  /// Puts our one table in place, in one transaction: absent, present or left by a crash, afterwards it stands once, whole.
-  /// Nobody else's rules are touched.
+  /// Puts our one table in place, in one transaction: absent, present or left by a crash, afterwards it stands once,
+  /// whole, and the tables of earlier interfaces are gone. Nobody else's rules are touched.
   virtual Status apply_rules(const RulesConfig& config) = 0;
   /// Removes our table; absent is no error.
   virtual Status remove_rules() = 0;
 
-  /// The address this machine uses towards the Internet: what clients are told when SERVER_IP is not set. kUnavailable without a route.
+  /// The address this machine uses towards the Internet: what clients are told when SERVER_IP is not set. kUnavailable
+  /// without a route.
   virtual Result<IpAddress> detect_address() = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "host/linux_host.h"
 
+#include <net/if.h>
+
 #include <utility>
 
 #include "host/detect_address.h"
@@ -19,7 +21,9 @@ Status LinuxHost::enable_forwarding() {
 }
 
 Status LinuxHost::apply_rules(const RulesConfig& config) {
-  const auto text = apply_text(config);
+  RulesConfig ours = config;
+  std::erase_if(ours.earlier_interfaces, [](const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; });
+  const auto text = apply_text(ours);
   if (!text) return fail(text.error());
   if (const auto output = run_nftables(*text); !output) {
     Error error = output.error();

@@ -185,6 +185,24 @@ TEST_F(LinuxHostRules, StandOnceAfterACrash) {
   EXPECT_EQ(ruleset(), "");
 }
 
+TEST_F(LinuxHostRules, ReplaceThoseOfAnEarlierInterface) {
+  start_gateway();
+  const std::string first = ruleset();
+  ASSERT_NE(first.find("table inet vpn_enabler_wg0 {"), std::string::npos);
+
+  LinuxHost next_life;
+  config_.interface_name = "wg7";
+  config_.earlier_interfaces = {"wg0", "wg8"};
+  ASSERT_TRUE(next_life.apply_rules(config_));
+  EXPECT_NE(ruleset().find("table inet vpn_enabler_wg0 {"), std::string::npos) << "whose link exists is in use";
+  TestNamespace::ip("link delete wg0");
+  ASSERT_TRUE(next_life.apply_rules(config_));
+  EXPECT_EQ(ruleset().find("table inet vpn_enabler_wg0 {"), std::string::npos) << ruleset();
+  EXPECT_NE(ruleset().find("table inet vpn_enabler_wg7 {"), std::string::npos);
+  EXPECT_TRUE(next_life.remove_rules());
+  EXPECT_EQ(ruleset(), "");
+}
+
 TEST_F(LinuxHostRules, AreGoneWhenSomebodyElseRemovedThem) {
   start_gateway();
   ASSERT_TRUE(run_nftables("flush ruleset\n"));

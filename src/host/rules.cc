@@ -55,9 +55,15 @@ Result<std::string> apply_text(const RulesConfig& config) {
     return fail(ErrorCode::kInvalidArgument, "the VPN's subnet must be a network, for example 192.168.2.0/24",
                 "WG_SUBNET");
   }
+  std::string text;
+  for (const std::string& earlier : config.earlier_interfaces) {
+    const auto removal = remove_text(earlier);
+    if (!removal) return fail(removal.error());
+    text += *removal;
+  }
   const std::string table = table_name(config.interface_name);
   const std::string interface = '"' + config.interface_name + '"';
-  std::string text = clear_table(table) + "table inet " + table + " {\n";
+  text += clear_table(table) + "table inet " + table + " {\n";
   text += chain("forward", "type filter hook forward priority filter; policy accept;", clamp_rules(interface));
   if (config.masquerade) {
     text += chain("postrouting", "type nat hook postrouting priority srcnat; policy accept;",

@@ -15,8 +15,8 @@ namespace vpn::host {
 /// name; different names give different tables.
 std::string table_name(const std::string& interface_name);
 
-/// One transaction that leaves our table standing once, whole, whatever stood there. kInvalidArgument for an interface
-/// name or a subnet that cannot be one.
+/// One transaction that leaves our table standing once, whole, whatever stood there, and none of an earlier
+/// interface's. kInvalidArgument for an interface name or a subnet that cannot be one.
 Result<std::string> apply_text(const RulesConfig& config);
 
 /// One transaction that leaves no table of ours. kInvalidArgument as above.

@@ -28,6 +28,13 @@ table inet vpn_enabler_wg0 {
 )");
 }
 
+TEST(Rules, ClearTheTablesOfEarlierInterfacesFirst) {
+  RulesConfig config = config_of("wg1", "192.168.2.0/24");
+  const std::string without = *apply_text(config);
+  config.earlier_interfaces = {"wg0", "wg9"};
+  EXPECT_EQ(*apply_text(config), *remove_text("wg0") + *remove_text("wg9") + without);
+}
+
 TEST(Rules, HaveNoNatChainWithoutMasquerade) {
   RulesConfig config = config_of("wg0", "192.168.2.0/24");
   config.masquerade = false;
@@ -59,6 +66,9 @@ TEST(Rules, RefuseWhatIsNoInterfaceName) {
     EXPECT_EQ(text.error().code, ErrorCode::kInvalidArgument);
     EXPECT_EQ(text.error().field, "WG_INTERFACE");
     EXPECT_FALSE(remove_text(name)) << name;
+    RulesConfig renamed = config_of("wg0", "192.168.2.0/24");
+    renamed.earlier_interfaces = {name};
+    EXPECT_FALSE(apply_text(renamed)) << name;
   }
   EXPECT_TRUE(apply_text(config_of("fifteen-letters", "192.168.2.0/24")));
 }
