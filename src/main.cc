@@ -12,12 +12,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -29,6 +31,7 @@
 #include "cli/key_command.h"
 #include "cli/log_sink.h"
 #include "cli/serve.h"
+#include "cli/state.h"
 #include "control/api/server.h"
 #include "control/service/client_manager.h"
 #include "control/service/endpoint_log.h"
@@ -43,22 +46,33 @@ namespace asio = boost::asio;
 
 constexpr const char* kVersion = VPN_VERSION;  // from CMakeLists.txt
 
-/// Takes our NAT and forwarding rules away at its end, should there be any.
-class RulesRemover {
+/// Our NAT and forwarding rules: taken away at its end, should they be there by then, and with them the note of them.
+class Rules {
  public:
-  RulesRemover(host::Host& host, Logger& logger) : host_(host), logger_(logger) {}
-  ~RulesRemover() {
-    if (const Status removed = host_.remove_rules(); !removed) {
-      logger_.warn("our firewall rules are left behind, the next start replaces them",
-                   {{"cause", removed.error().message}});
-    }
+  Rules(host::Host& host, const std::filesystem::path& state_dir, Logger& logger)
+      : host_(host), state_dir_(state_dir), logger_(logger) {}
+  ~Rules() {
+    if (!applied_) return;
+    Status removed = host_.remove_rules();
+    if (removed) removed = cli::forget_ruled_interfaces(state_dir_);
+    if (removed) return;
+    logger_.warn("our firewall rules may be left behind, the next start replaces them",
+                 {{"cause", removed.error().message}});
   }
-  RulesRemover(const RulesRemover&) = delete;
-  RulesRemover& operator=(const RulesRemover&) = delete;
+  Rules(const Rules&) = delete;
+  Rules& operator=(const Rules&) = delete;
+
+  Status apply(const host::RulesConfig& config) {
+    Status applied = host_.apply_rules(config);
+    applied_ = applied.has_value();
+    return applied;
+  }
 
  private:
   host::Host& host_;
+  const std::filesystem::path& state_dir_;
   Logger& logger_;
+  bool applied_ = false;
 };
 
 control::Post make_post(asio::io_context& io) {
@@ -89,10 +103,13 @@ Result<control::Network> describe_network(const cli::Settings& settings, host::H
 
 /// Address, forwarding and NAT around the tunnel, then the tunnel's own key and port: from here on packets could flow,
 /// but there is no peer yet.
-Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tunnel& tunnel, host::Host& host) {
+Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tunnel& tunnel, host::Host& host,
+                Rules& rules, const std::vector<std::string>& earlier_interfaces) {
   const std::string& name = tunnel.interface_name();
   if (Status done = host.enable_forwarding(); !done) return done;
-  if (Status done = host.apply_rules({name, settings.wg_subnet.masked(), settings.nat}); !done) return done;
+  if (Status done = rules.apply({name, settings.wg_subnet.masked(), settings.nat, earlier_interfaces}); !done) {
+    return done;
+  }
   if (Status done = host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes}); !done) return done;
   return tunnel.configure({key, settings.wg_port});
 }
@@ -130,16 +147,19 @@ int serve(const cli::Settings& settings, Logger& logger) {
   asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
 
   const auto identity = cli::load_identity(settings, random);
-  if (!identity) return cli::report(identity.error(), cli::exit_code_of(identity.error()));
+  if (!identity) return cli::report_unusable_state(identity.error());
 
+  // From here on the state directory is this process's alone.
   const auto store = control::SqliteStore::open(settings.state_dir / "clients.db", logger);
-  if (!store) return cli::report(store.error(), cli::kUsageError);
+  if (!store) return cli::report_unusable_state(store.error());
+  const auto earlier_interfaces = cli::note_ruled_interface(settings.state_dir, settings.wg_interface);
+  if (!earlier_interfaces) return cli::report_unusable_state(earlier_interfaces.error());
 
   host::LinuxHost host;
   const auto network = describe_network(settings, host);
   if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
 
-  const RulesRemover rules_remover(host, logger);
+  Rules rules(host, settings.state_dir, logger);  // before the tunnel, so that they go after it
   const auto tunnel =
       tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
   if (!tunnel) {
@@ -149,13 +169,13 @@ int serve(const cli::Settings& settings, Logger& logger) {
   // Before there are peers: the tunnel tells it of every endpoint from the first on.
   control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
                                  logger);
-  if (const Status up = bring_up(settings, identity->private_key, **tunnel, host); !up) {
+  if (const Status up = bring_up(settings, identity->private_key, **tunnel, host, rules, *earlier_interfaces); !up) {
     return cli::report(up.error(), cli::exit_code_of(up.error()));
   }
 
   const auto clients = control::ClientManager::start({.network = *network, .server_key = identity->public_key}, **store,
                                                      **tunnel, clock, make_post(io), make_delay(io), logger);
-  if (!clients) return cli::report(clients.error(), cli::kUsageError);
+  if (!clients) return cli::report_unusable_state(clients.error());
   endpoints.start();
 
   const auto api = control::ApiServer::listen(
@@ -204,6 +224,7 @@ constexpr std::array kCommands = {
 }  // namespace vpn
 
 int main(int argc, char** argv) {
+  vpn::cli::occupy_standard_streams();
   // argv may be empty (execve(2)).
   const vpn::cli::Arguments arguments(argv + std::min(argc, 1), argv + argc);
   return vpn::cli::dispatch(argc > 0 ? argv[0] : "", arguments, vpn::kCommands, vpn::kVersion);

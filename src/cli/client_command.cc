@@ -3,8 +3,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <filesystem>
+#include <csignal>
+#include <functional>
+#include <string>
 #include <utility>
 
 #include "base/clock.h"
@@ -46,13 +47,35 @@ ClientKeys make_keys() {
   return keys;
 }
 
-/// Registers the client and gives its wg-quick text, a secret.
-Result<std::string> create_client(const ClientOptions& options) {
+/// Puts a configuration, a secret, where the person wants it. All of it is there when this succeeds.
+using Delivery = std::function<Status(const std::string& config)>;
+
+Status deliver_to_terminal(const std::string& config) {
+  if (Status written = write_output(config); !written || ::isatty(STDOUT_FILENO) != 1) return written;
+  Result<std::string> code = draw_qr_code(config);
+  if (!code) return {};
+  Status written = write_output("\n");
+  if (written) written = write_output(*code);
+  wipe(code->data(), code->size());
+  return written;
+}
+
+/// Nobody could connect as a client whose configuration went lost: it is removed again. What is to be said of it.
+Error take_back(control::UnixClient& api, const PublicKey& key, const std::string& name, const Error& cause) {
+  const Status removed = api.remove(key);
+  if (removed) return {cause.code, cause.message + "; client " + name + " was not kept"};
+  return {cause.code, cause.message + "; client " + name + " exists, but its private key is lost: remove it (" +
+                          removed.error().message + ")"};
+}
+
+/// Makes a client that exists only when its configuration was delivered.
+int add_client(const ClientOptions& options, const Delivery& deliver) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
   const ClientKeys keys = make_keys();
   control::UnixClient api(options.socket);
   const auto created = api.create({keys.public_key, keys.preshared_key, options.client});
-  if (!created) return fail(created.error());
-  return control::to_text({
+  if (!created) return report(created.error());
+  std::string config = control::to_text({
       .private_key = keys.private_key,
       .preshared_key = keys.preshared_key,
       .address = created->client_ip,
@@ -61,42 +84,27 @@ Result<std::string> create_client(const ClientOptions& options) {
       .server_port = created->server_port,
       .allowed_ips = created->allowed_ips,
   });
+  const Status delivered = deliver(config);
+  wipe(config.data(), config.size());
+  return delivered ? kSuccess : report(take_back(api, keys.public_key, options.client, delivered.error()));
 }
 
-int add_to_terminal(const ClientOptions& options) {
-  Result<std::string> config = create_client(options);
-  if (!config) return report(config.error());
-  std::fputs(config->c_str(), stdout);
-  if (::isatty(STDOUT_FILENO) == 1) {
-    Result<std::string> code = draw_qr_code(*config);
-    if (code) {
-      std::printf("\n%s", code->c_str());
-      wipe(code->data(), code->size());
-    }
-  }
-  wipe(config->data(), config->size());
-  return std::fflush(stdout) == 0 ? kSuccess : report(system_error("write the configuration", errno));
-}
-
-/// The file is made first, empty: a client whose configuration cannot be kept is not created.
+/// The file is made first: a client whose configuration has no place is not created.
 int add_to_file(const ClientOptions& options) {
-  if (Status made = write_new_file(options.output, ""); !made) return report(made.error());
-  Result<std::string> config = create_client(options);
-  if (!config) {
-    std::error_code ignored;
-    std::filesystem::remove(options.output, ignored);
-    return report(config.error());
-  }
-  const std::filesystem::path path = std::filesystem::absolute(options.output);
-  const Status written = write_file_atomically(path.parent_path(), path.filename(), *config);
-  wipe(config->data(), config->size());
-  if (!written) return report(written.error());
-  std::printf("Client %s added; its configuration is in %s\n", options.client.c_str(), options.output.c_str());
-  return kSuccess;
+  Result<NewFile> file = NewFile::create(options.output);
+  if (!file) return report(file.error());
+  return add_client(options, [&](const std::string& config) {
+    Status done = file->write(config);
+    if (done) {
+      done = write_output("Client " + options.client + " added; its configuration is in " + options.output + "\n");
+    }
+    if (done) file->keep();
+    return done;
+  });
 }
 
 int add(const ClientOptions& options) {
-  return options.output.empty() ? add_to_terminal(options) : add_to_file(options);
+  return options.output.empty() ? add_client(options, deliver_to_terminal) : add_to_file(options);
 }
 
 // --- list, show ---
@@ -106,8 +114,7 @@ int list(const ClientOptions& options) {
   if (!answer) return report(answer.error());
   const std::string text =
       options.json ? answer->json + "\n" : format_client_table(answer->clients, SystemClock().wall_now());
-  std::fputs(text.c_str(), stdout);
-  return kSuccess;
+  return print(text);
 }
 
 /// The one client of that public key or name; kNotFound when there is none.
@@ -126,8 +133,7 @@ int show(const ClientOptions& options) {
   if (!answer) return report(answer.error());
   const std::string text =
       options.json ? answer->json + "\n" : format_client_details(answer->clients.front(), SystemClock().wall_now());
-  std::fputs(text.c_str(), stdout);
-  return kSuccess;
+  return print(text);
 }
 
 // --- enable, disable, remove ---
@@ -144,11 +150,15 @@ Status change(const ClientOptions& options, const std::string& verb) {
 int run_change(const ClientOptions& options, const std::string& verb) {
   const Status changed = change(options, verb);
   if (!changed) return report(changed.error());
-  std::printf("Client %s %sd\n", options.client.c_str(), verb.c_str());
-  return kSuccess;
+  return print("Client " + options.client + " " + verb + "d\n");
 }
 
 // --- The command line ---
+
+/// The fault of a client's name or public key as an argument; empty when there is none.
+std::string not_empty(const std::string& client) {
+  return client.empty() ? "must not be empty" : "";
+}
 
 CLI::App* declare(CLI::App& app, const char* verb, const char* description, const char* example) {
   CLI::App* command = app.add_subcommand(verb, description);
@@ -170,7 +180,7 @@ int run_client(const Arguments& arguments) {
 
   CLI::App* add_command = declare(app, "add", "Makes a client; prints its wg-quick file, and a QR code on a terminal",
                                   "add laptop --output laptop.conf");
-  add_command->add_option("name", options.client, "Up to 64 bytes, unique")->required();
+  add_command->add_option("name", options.client, "Up to 64 bytes, unique")->required()->check(not_empty);
   add_command->add_option("--output", options.output, "Write to this new file, mode 0600, instead");
 
   CLI::App* list_command = declare(app, "list", "Lists all clients", "list --json");
@@ -178,7 +188,7 @@ int run_client(const Arguments& arguments) {
 
   const auto declare_for_client = [&](const char* verb, const char* description) {
     CLI::App* command = declare(app, verb, description, (std::string(verb) + " laptop").c_str());
-    command->add_option("client", options.client, "A name or a public key")->required();
+    command->add_option("client", options.client, "A name or a public key")->required()->check(not_empty);
     return command;
   };
   CLI::App* show_command = declare_for_client("show", "Shows one client");

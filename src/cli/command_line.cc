@@ -1,9 +1,14 @@
 #include "cli/command_line.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <utility>
+
+#include "cli/small_file.h"
 
 namespace vpn::cli {
 
@@ -13,11 +18,27 @@ std::optional<int> parse_command_line(CLI::App& app, Arguments arguments) {
     app.parse(std::move(arguments));
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return kSuccess;
+    return print(app.help());
   } catch (const CLI::ParseError& error) {
     return report({ErrorCode::kInvalidArgument, std::string(error.what()) + "; --help shows how"}, kUsageError);
   }
+}
+
+void occupy_standard_streams() {
+  // Each stream is opened for what it is not for: to write to it, or to read from it, fails.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    (void)::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // takes the lowest free number
+  }
+}
+
+Status write_output(std::string_view text) {
+  return write_fully(STDOUT_FILENO, text, "standard output");
+}
+
+int print(std::string_view text) {
+  const Status written = write_output(text);
+  return written ? kSuccess : report(written.error());
 }
 
 int report(const Error& error, int exit_code) {

@@ -26,9 +26,10 @@ void warn_of_readable_output() {
 int print_secret(const Secret<kKeySize>& key) {
   warn_of_readable_output();
   std::string text = reveal_base64(key);
-  const bool printed = std::puts(text.c_str()) >= 0 && std::fflush(stdout) == 0;
+  Status written = write_output(text);
   wipe(text.data(), text.size());
-  return printed ? kSuccess : report(system_error("write the key", errno));
+  if (written) written = write_output("\n");
+  return written ? kSuccess : report(written.error());
 }
 
 std::optional<PrivateKey> read_private_key() {
@@ -68,8 +69,7 @@ int run_pubkey(const Arguments& arguments) {
   if (!key) {
     return report({ErrorCode::kInvalidArgument, "standard input is not a private key of 44 base64 characters"});
   }
-  std::puts(to_string(engine::crypto::derive_public_key(*key)).c_str());
-  return kSuccess;
+  return print(to_string(engine::crypto::derive_public_key(*key)) + "\n");
 }
 
 }  // namespace vpn::cli

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/ip.h"
+#include "cli/program_name.h"
 #include "cli/state.h"
 #include "engine/crypto/x25519.h"
 
@@ -28,8 +29,8 @@ std::string address_and_port(const std::string& host, std::uint16_t port) {
 }
 
 std::string first_client_command(const Settings& settings) {
-  std::string command = "vpn-enabler client add laptop";
-  if (settings.api_socket != kDefaultApiSocket) command += " --api-socket " + settings.api_socket.string();
+  std::string command = program_for_shell() + " client add laptop";
+  if (settings.api_socket != kDefaultApiSocket) command += " --api-socket " + shell_word(settings.api_socket.native());
   return command;
 }
 
@@ -69,6 +70,15 @@ Result<Identity> load_identity(const Settings& settings, Random& random) {
   return identity;
 }
 
+int report_unusable_state(Error error) {
+  // What is wrong with the content of a file, and some faults of the store, come with a cure of their own.
+  const bool about_content = error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kUnsupported;
+  if (!about_content && error.message.find("STATE_DIR") == std::string::npos) {
+    error.message += "; make it writable, with room on the disk, or point STATE_DIR at a directory that is";
+  }
+  return report(error, kUsageError);
+}
+
 int exit_code_of(const Error& error) {
   const bool settings_fault = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kCorrupt ||
                               error.code == ErrorCode::kUnsupported;
@@ -90,6 +100,9 @@ void announce(const Settings& settings, const StartReport& report, Logger& logge
     logger.warn(
         "API_AUTH=off: everyone who reaches the API may manage clients; a gateway in front of it must check callers",
         {{"api", api}});
+  } else if (settings.api_token && control::is_loopback(settings.api_address)) {
+    logger.warn("API_TOKEN is set but callers on loopback need none; it counts when API_ADDRESS is another address",
+                {{"api", api}});
   }
   if (settings.log_format == LogFormat::kJson) {
     logger.info("serving", {{"version", report.version},

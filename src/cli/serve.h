@@ -35,6 +35,9 @@ struct Identity {
 /// have one.
 Result<Identity> load_identity(const Settings& settings, Random& random);
 
+/// Prints what keeps the state directory, or the store in it, from being used, with the cure. Returns kUsageError.
+int report_unusable_state(Error error);
+
 /// 2 for what the settings are to blame for, else 1.
 int exit_code_of(const Error& error);
 

@@ -21,6 +21,22 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/// What no host has as its address and no packet should come from: "this network" (RFC 1122 section 3.2.1.3), loopback,
+/// multicast and the reserved rest above it (RFC 1112 section 4).
+bool is_for_no_subnet(const IpAddress& v4) {
+  const std::uint32_t first_byte = v4.v4_host_order() >> 24;
+  return first_byte == 0 || first_byte == 127 || first_byte >= 224;
+}
+
+bool is_unspecified(const IpAddress& address) {
+  return std::ranges::all_of(address.bytes(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+/// 224.0.0.0/4 and ff00::/8.
+bool is_multicast(const IpAddress& address) {
+  return address.is_v4() ? address.bytes()[0] >> 4 == 0xe : address.bytes()[0] == 0xff;
+}
+
 /// RFC 1123 section 2.1, with the lengths of RFC 1035 section 2.3.4.
 bool is_host_name(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
@@ -51,6 +67,9 @@ Fault parse_subnet(std::string_view value, IpPrefix& out) {
   if (!prefix || !prefix->address.is_v4()) return "is not an IPv4 address with a subnet length";
   if (prefix->length < kMinSubnetLength || prefix->length > kMaxSubnetLength)
     return "needs a subnet length from 8 to 30";
+  // A subnet of this length lies on one side of each border.
+  if (is_for_no_subnet(prefix->address))
+    return "is in 0.0.0.0/8, 127.0.0.0/8 or 224.0.0.0/3, where no client can have an address";
   const std::uint32_t host_mask = 0xffff'ffffu >> prefix->length;
   const std::uint32_t host = prefix->address.v4_host_order() & host_mask;
   if (host == 0) return "is the subnet's network address, and the gateway needs one of its own";
@@ -76,7 +95,10 @@ Fault parse_allowed_ips(std::string_view value, std::string& out) {
 }
 
 Fault parse_server_ip(std::string_view value, std::string& out) {
-  if (!IpAddress::parse(value) && !is_host_name(value)) return "is not an IP address or a host name (without a port)";
+  const auto address = IpAddress::parse(value);
+  if (!address && !is_host_name(value)) return "is not an IP address or a host name (without a port)";
+  if (address && is_unspecified(*address)) return "is no host's address; unset, it is detected";
+  if (address && is_multicast(*address)) return "is a multicast address, not a host's";
   out = value;
   return {};
 }
@@ -91,7 +113,7 @@ Fault parse_address(std::string_view value, IpAddress& out) {
 Fault parse_interface(std::string_view value, std::string& out) {
   constexpr std::string_view kPunctuation = "_=+.-";
   const auto fits = [&](char c) { return is_letter_or_digit(c) || kPunctuation.find(c) != std::string_view::npos; };
-  if (value.size() > 15 || value == "." || value == ".." || !std::ranges::all_of(value, fits)) {
+  if (value.empty() || value.size() > 15 || value == "." || value == ".." || !std::ranges::all_of(value, fits)) {
     return "is not an interface name of up to 15 letters, digits and _=+.-";
   }
   out = value;

@@ -21,11 +21,11 @@ using Fault = std::string;
 
 /// 1 to 65535.
 Fault parse_port(std::string_view value, std::uint16_t& out);
-/// An IPv4 address with a length from 8 to 30; neither the network's nor the broadcast address.
+/// A unicast IPv4 address, not loopback's, with a length from 8 to 30; neither the network's nor the broadcast address.
 Fault parse_subnet(std::string_view value, IpPrefix& out);
 /// Comma-separated prefixes, at most 1,024 bytes; spaces around them are taken off.
 Fault parse_allowed_ips(std::string_view value, std::string& out);
-/// An IP address or a host name.
+/// An IP address, neither unspecified nor multicast, or a host name.
 Fault parse_server_ip(std::string_view value, std::string& out);
 Fault parse_address(std::string_view value, IpAddress& out);
 /// What wg-quick takes: up to 15 of [a-zA-Z0-9_=+.-].

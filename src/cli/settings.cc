@@ -3,9 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <iterator>
-#include <span>
-#include <sstream>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -77,12 +74,13 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](std::string_view value, Settings& s) {
        return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat);
      }},
-    {"LOG_LEVEL", "info", "info", "debug, info, warn or error",
+    {"LOG_LEVEL", "info", "info", "debug, info, warn (or warning) or error",
      [](std::string_view value, Settings& s) {
        return parse_word<LogLevel>(value,
                                    {{"debug", LogLevel::kDebug},
                                     {"info", LogLevel::kInfo},
                                     {"warn", LogLevel::kWarning},
+                                    {"warning", LogLevel::kWarning},
                                     {"error", LogLevel::kError}},
                                    s.log_level);
      }},
@@ -99,7 +97,7 @@ std::string file_variable(const Setting& setting) {
   return std::string(setting.name) + "_FILE";
 }
 
-/// WG_PORT -> wg-port, which is also how CLI11 finds an item of a file.
+/// WG_PORT -> wg-port.
 std::string flag_name(std::string_view name) {
   std::string flag(name);
   for (char& c : flag) c = c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
@@ -121,43 +119,11 @@ Error bad_setting(const Setting& setting, std::string_view value, const Fault& f
           setting.name};
 }
 
-/// Lines NAME=value as in an environment file; # begins a comment line, double quotes around a value are taken off.
-Result<std::vector<CLI::ConfigItem>> parse_settings_file(const std::string& path, const CLI::App& app) {
-  const Result<std::string> text = read_small_file(path, kMaxSettingsFileBytes);
-  if (!text) return fail(ErrorCode::kInvalidArgument, "--config: " + text.error().message, "config");
-  std::vector<CLI::ConfigItem> items;
-  std::istringstream lines(*text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    CLI::detail::trim(line);
-    if (line.empty() || line.front() == '#') continue;
-    const auto fault = [&](const std::string& what) {
-      return fail(ErrorCode::kInvalidArgument, path + " line " + std::to_string(number) + ": " + what, "config");
-    };
-    const std::size_t equals = line.find('=');
-    if (equals == std::string::npos) return fault("is not NAME=value; for example WG_PORT=51820");
-    std::string name = CLI::detail::trim_copy(line.substr(0, equals));
-    std::string value = CLI::detail::trim_copy(line.substr(equals + 1));
-    const std::string flag = flag_name(name);
-    if (flag == "config" || flag == "help" || app.get_option_no_throw("--" + flag) == nullptr) {
-      return fault(shown(name) + " is no setting; `vpn-enabler serve --help` lists them");
-    }
-    if (std::ranges::any_of(items, [&](const CLI::ConfigItem& item) { return item.name == flag; })) {
-      return fault(name + " is set a second time");
-    }
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-    if (!value.empty()) items.push_back({{}, flag, {value}});
-  }
-  return items;
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\v\f";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpaces), text.size()));
+  return text.substr(0, text.find_last_not_of(kSpaces) + 1);
 }
-
-/// Hands items that are parsed already to CLI11, which fills with them the options that are still empty.
-class ParsedItems final : public CLI::Config {
- public:
-  explicit ParsedItems(std::vector<CLI::ConfigItem> parsed) { items = std::move(parsed); }
-  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return {}; }
-  std::vector<CLI::ConfigItem> from_config(std::istream&) const override { return items; }
-};
 
 /// A secret's text out of its own file, without the newline that editors end it with.
 Result<std::string> read_secret_file(const Setting& setting, const std::string& path) {
@@ -185,6 +151,14 @@ class SettingsOptions::Impl {
     }
   }
 
+  ~Impl() {
+    for (std::size_t i = 0; i < kSettings.size(); ++i) {
+      if (kSettings[i].secret) wipe(values_[i].data(), values_[i].size());
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
   Result<Settings> read() {
     if (Status filled = fill_from_file(); !filled) return fail(filled.error());
     Settings settings;
@@ -210,16 +184,47 @@ class SettingsOptions::Impl {
   /// The flags and the environment are in place by now; what they left empty comes from the file.
   Status fill_from_file() {
     if (config_file_.empty()) return {};
-    Result<std::vector<CLI::ConfigItem>> items = parse_settings_file(config_file_, app_);
-    if (!items) return fail(items.error());
-    app_.config_formatter(std::make_shared<ParsedItems>(std::move(*items)));
-    std::istringstream nothing;
-    try {
-      app_.parse_from_stream(nothing);
-    } catch (const CLI::Error& error) {
-      return fail(ErrorCode::kInvalidArgument, config_file_ + ": " + error.what(), "config");
+    Result<std::string> text = read_small_file(config_file_, kMaxSettingsFileBytes);
+    if (!text) return fail(ErrorCode::kInvalidArgument, "--config: " + text.error().message, "config");
+    Status filled = fill_from_text(*text);
+    wipe(text->data(), text->size());  // there may be secrets in it
+    return filled;
+  }
+
+  /// Lines NAME=value as in an environment file; # begins a comment line, double quotes around a value are taken off.
+  Status fill_from_text(std::string_view text) {
+    std::vector<const std::string*> seen;
+    for (int number = 1; !text.empty(); ++number) {
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      const std::string_view line = trimmed(text.substr(0, end));
+      text.remove_prefix(std::min(end + 1, text.size()));
+      if (line.empty() || line.front() == '#') continue;
+      const auto fault = [&](const std::string& what) {
+        return fail(ErrorCode::kInvalidArgument, config_file_ + " line " + std::to_string(number) + ": " + what,
+                    "config");
+      };
+      const std::size_t equals = line.find('=');
+      if (equals == std::string_view::npos) return fault("is not NAME=value; for example WG_PORT=51820");
+      const std::string_view name = trimmed(line.substr(0, equals));
+      std::string_view value = trimmed(line.substr(equals + 1));
+      if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+
+      std::string* const place = place_of(flag_name(name));
+      if (place == nullptr) return fault(shown(name) + " is no setting; `vpn-enabler serve --help` lists them");
+      if (std::ranges::find(seen, place) != seen.end()) return fault(std::string(name) + " is set a second time");
+      seen.push_back(place);
+      if (place->empty()) place->assign(value);
     }
     return {};
+  }
+
+  /// Where the value of that flag lies; null for a flag that is no setting's.
+  std::string* place_of(std::string_view flag) {
+    for (std::size_t i = 0; i < kSettings.size(); ++i) {
+      if (flag == flag_name(kSettings[i].name)) return &values_[i];
+      if (kSettings[i].secret && flag == flag_name(file_variable(kSettings[i]))) return &files_[i];
+    }
+    return nullptr;
   }
 
   Result<std::string> effective_value(std::size_t i) const {

@@ -192,8 +192,13 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"WG_SUBNET", "192.168.2.1/31", "subnet length from 8 to 30"},
            {"WG_SUBNET", "10.0.0.1/7", "subnet length from 8 to 30"},
            {"WG_SUBNET", "fd00::1/64", "is not an IPv4 address"},
+           {"WG_SUBNET", "0.0.0.1/8", "where no client can have an address"},
+           {"WG_SUBNET", "127.0.0.1/24", "where no client can have an address"},
+           {"WG_SUBNET", "224.0.0.1/24", "where no client can have an address"},
+           {"WG_SUBNET", "255.255.255.1/24", "where no client can have an address"},
            {"WG_SUBNET", "$(touch /tmp/pwned)", "is not an IPv4 address"},
            {"WG_INTERFACE", "sixteen-letters-", "is not an interface name"},
+           {"WG_INTERFACE", "a b", "is not an interface name"},
            {"WG_INTERFACE", "a/b", "is not an interface name"},
            {"WG_INTERFACE", "..", "is not an interface name"},
            {"WG_MTU", "575", "is not a number of bytes"},
@@ -201,6 +206,10 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"SERVER_IP", "vpn.example.org:51820", "is not an IP address or a host name"},
            {"SERVER_IP", "192.168.1.300", "is not an IP address or a host name"},
            {"SERVER_IP", "-a.example.org", "is not an IP address or a host name"},
+           {"SERVER_IP", "0.0.0.0", "is no host's address"},
+           {"SERVER_IP", "::", "is no host's address"},
+           {"SERVER_IP", "239.1.2.3", "is a multicast address"},
+           {"SERVER_IP", "ff02::1", "is a multicast address"},
            {"SERVER_IP", "a b", "is not an IP address or a host name"},
            {"PEER_ALLOWED_IPS", "0.0.0.0/0,", "is not a comma-separated list"},
            {"PEER_ALLOWED_IPS", "0.0.0.0/33", "is not a comma-separated list"},
@@ -217,7 +226,7 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"TUNNEL", "kernel", "this version does not have"},
            {"TUNNEL", "boringtun", "is none of auto, userspace"},
            {"NAT", "true", "is none of on, off"},
-           {"LOG_LEVEL", "trace", "is none of debug, info, warn, error"},
+           {"LOG_LEVEL", "trace", "is none of debug, info, warn, warning, error"},
            {"LOG_FORMAT", "xml", "is none of text, json"},
        }) {
     EXPECT_THAT(refusal(bad.name, bad.value),
@@ -236,7 +245,11 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_TRUE(read_with("TUNNEL", "auto"));
   EXPECT_TRUE(read_with("LTSE", "false"));
   EXPECT_TRUE(read_with("MONGODB_HOST", ""));
+  EXPECT_TRUE(read_with("WG_SUBNET", "223.255.255.1/24"));
   EXPECT_TRUE(read_with("SERVER_IP", "2001:db8::1"));
+  EXPECT_TRUE(read_with("SERVER_IP", "127.0.0.1"));
+  EXPECT_EQ(read_with("LOG_LEVEL", "warn")->log_level, LogLevel::kWarning);
+  EXPECT_EQ(read_with("LOG_LEVEL", "warning")->log_level, LogLevel::kWarning);
   EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));
   EXPECT_TRUE(read_with("WG_PRIVATE_KEY", kGoodKey)->wg_private_key.has_value());
 }

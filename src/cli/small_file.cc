@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "base/secret.h"
-#include "base/unique_fd.h"
 
 namespace vpn::cli {
 namespace {
@@ -15,12 +14,7 @@ namespace {
 constexpr mode_t kOwnerOnly = 0600;
 
 Status write_durably(int fd, std::string_view text, const std::filesystem::path& path) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(system_error("write " + path.string(), errno));
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
+  if (Status written = write_fully(fd, text, path.string()); !written) return written;
   if (::fsync(fd) != 0) return fail(system_error("fsync " + path.string(), errno));
   return {};
 }
@@ -63,20 +57,41 @@ Status write_file_atomically(const std::filesystem::path& directory, const std::
     if (!fd) return fail(system_error("create " + temporary.string(), errno));
     // One left by a crash may have another mode.
     if (::fchmod(fd.get(), kOwnerOnly) != 0) return fail(system_error("chmod " + temporary.string(), errno));
-    if (Status written = write_durably(fd.get(), text, temporary); !written) return written;
+    if (Status written = write_durably(fd.get(), text, temporary); !written) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
   }
   const std::filesystem::path path = directory / name;
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(system_error("rename to " + path.string(), errno));
   return sync_directory(directory);
 }
 
-Status write_new_file(const std::filesystem::path& path, std::string_view text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOwnerOnly));
+Status write_fully(int fd, std::string_view text, std::string_view what) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail(system_error("write " + std::string(what), errno));
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<NewFile> NewFile::create(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOwnerOnly));
   if (!fd && errno == EEXIST) {
     return fail(ErrorCode::kAlreadyExists, path.string() + " exists already and is not overwritten");
   }
   if (!fd) return fail(system_error("create " + path.string(), errno));
-  return write_durably(fd.get(), text, path);
+  return NewFile(path, std::move(fd));
+}
+
+NewFile::~NewFile() {
+  if (fd_) ::unlink(path_.c_str());
+}
+
+Status NewFile::write(std::string_view text) {
+  return write_durably(fd_.get(), text, path_);
 }
 
 }  // namespace vpn::cli

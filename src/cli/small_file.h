@@ -5,18 +5,41 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
+#include "base/unique_fd.h"
 
 namespace vpn::cli {
 
 /// The whole file. kNotFound when there is none, kInvalidArgument above `max_bytes`. The caller wipes a secret text.
 Result<std::string> read_small_file(const std::filesystem::path& path, std::size_t max_bytes);
 
-/// Replaces the file `name` in the directory: temporary file, fsync, rename, fsync of the directory. Mode 0600.
+/// Replaces the file `name` in the directory: temporary file `name`.new, fsync, rename, fsync of the directory. Mode
+/// 0600. For directories of our own: a `name`.new that is there is taken for one that a crash left.
 Status write_file_atomically(const std::filesystem::path& directory, const std::string& name, std::string_view text);
 
-/// Creates a file that must not exist yet, mode 0600, and makes it durable. kAlreadyExists when it does.
-Status write_new_file(const std::filesystem::path& path, std::string_view text);
+/// Writes all of `text`; `what` names the target in an error.
+Status write_fully(int fd, std::string_view text, std::string_view what);
+
+/// A file that did not exist before, mode 0600. It is removed again at the end unless it was to be kept.
+class NewFile {
+ public:
+  /// kAlreadyExists when there is anything at the path, which then stays as it is.
+  static Result<NewFile> create(const std::filesystem::path& path);
+  NewFile(NewFile&&) = default;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  /// Durable when it returns.
+  Status write(std::string_view text);
+  void keep() { fd_.reset(); }
+
+ private:
+  NewFile(const std::filesystem::path& path, UniqueFd fd) : path_(path), fd_(std::move(fd)) {}
+
+  std::filesystem::path path_;
+  UniqueFd fd_;  // none: moved from, or to be kept
+};
 
 }  // namespace vpn::cli

@@ -1,12 +1,15 @@
 #include "cli/state.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <sstream>
 #include <system_error>
 
 #include "base/encoding.h"
@@ -21,6 +24,8 @@ namespace {
 
 /// Room for a secret, a newline, and a person's edit that an error should then name.
 constexpr std::size_t kMaxSecretFileBytes = 4096;
+constexpr std::size_t kMaxRuledInterfacesBytes = 4096;
+static_assert(kMaxRuledInterfacesBytes >= kMaxRuledInterfaces * IF_NAMESIZE);
 
 /// The text of the file without its last newline; when there is none, what `make` gives, stored first. The lock on the
 /// directory lets two processes that start together agree on one secret; a crash leaves it absent or whole.
@@ -37,10 +42,13 @@ Result<std::string> load_or_create(const std::filesystem::path& directory, const
   if (text.error().code != ErrorCode::kNotFound) return fail(text.error());
 
   std::string fresh = make();
-  fresh.push_back('\n');
-  if (Status written = write_file_atomically(directory, name, fresh); !written) return fail(written.error());
-  fresh.pop_back();
-  return fresh;
+  std::string line(fresh.size() + 1, '\n');  // to append to `fresh` could leave a copy of the secret in freed memory
+  fresh.copy(line.data(), fresh.size());
+  const Status written = write_file_atomically(directory, name, line);
+  wipe(line.data(), line.size());
+  if (written) return fresh;
+  wipe(fresh.data(), fresh.size());
+  return fail(written.error());
 }
 
 Failure corrupt(const std::filesystem::path& path, const Fault& fault, const char* cure) {
@@ -87,6 +95,35 @@ Result<control::BearerToken> load_or_create_api_token(const std::filesystem::pat
   wipe(text->data(), text->size());
   if (!fault.empty()) return corrupt(directory / kApiTokenFile, fault, "correct it, or remove it to get a new one");
   return *token;
+}
+
+Result<std::vector<std::string>> note_ruled_interface(const std::filesystem::path& directory,
+                                                      const std::string& interface_name) {
+  Result<std::string> text = read_small_file(directory / kRuledInterfacesFile, kMaxRuledInterfacesBytes);
+  if (!text && text.error().code != ErrorCode::kNotFound) return fail(text.error());
+  std::vector<std::string> earlier;
+  std::istringstream lines(text.value_or(""));
+  for (std::string line, name; std::getline(lines, line);) {
+    if (const Fault fault = parse_interface(line, name); !fault.empty()) {
+      return corrupt(directory / kRuledInterfacesFile, fault, "correct or remove it");
+    }
+    if (name != interface_name) earlier.push_back(name);
+  }
+  if (earlier.size() >= kMaxRuledInterfaces) earlier.erase(earlier.begin(), earlier.end() - (kMaxRuledInterfaces - 1));
+
+  std::string noted;
+  for (const std::string& name : earlier) noted += name + "\n";
+  noted += interface_name + "\n";
+  if (!text || *text != noted) {
+    if (Status kept = write_file_atomically(directory, kRuledInterfacesFile, noted); !kept) return fail(kept.error());
+  }
+  return earlier;
+}
+
+Status forget_ruled_interfaces(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kRuledInterfacesFile;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(system_error("remove " + path.string(), errno));
+  return {};
 }
 
 }  // namespace vpn::cli

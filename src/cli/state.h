@@ -1,9 +1,13 @@
-// What the gateway keeps of itself: its private key and, where one is needed, the API's token. Each is generated once.
+// What the gateway keeps of itself: its private key and, where one is needed, the API's token, each generated once; and
+// while it runs, for which interface it made firewall rules.
 //
 // One thread, at start.
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/key.h"
@@ -14,6 +18,9 @@ namespace vpn::cli {
 
 constexpr const char* kPrivateKeyFile = "private-key";
 constexpr const char* kApiTokenFile = "api-token";
+constexpr const char* kRuledInterfacesFile = "ruled-interfaces";
+/// Gateways killed one after another, each with another interface; the oldest are forgotten.
+constexpr std::size_t kMaxRuledInterfaces = 64;
 
 /// Makes the directory, 0700, and those above it when they are missing. One that exists keeps its mode (it may be a
 /// volume's): the files in it are 0600 by themselves.
@@ -25,5 +32,12 @@ Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& direc
 
 /// The same for the API's token: 256 random bits, in hex.
 Result<control::BearerToken> load_or_create_api_token(const std::filesystem::path& directory, Random& random);
+
+/// Notes, before rules are made, that rules for the interface may stand; returns the others that were noted and never
+/// forgotten: a kill may have left theirs. kCorrupt when the file holds anything but names. By one process at a time.
+Result<std::vector<std::string>> note_ruled_interface(const std::filesystem::path& directory,
+                                                      const std::string& interface_name);
+/// When no rules of ours stand any more.
+Status forget_ruled_interfaces(const std::filesystem::path& directory);
 
 }  // namespace vpn::cli

@@ -152,12 +152,63 @@ TEST_F(StateTest, RefusesABadTokenFileWithoutShowingIt) {
 
 TEST_F(StateTest, ANewFileNeverOverwritesAndIsPrivate) {
   const std::filesystem::path path = directory_ / "laptop.conf";
-  ASSERT_TRUE(write_new_file(path, "secret"));
+  std::ofstream(directory_ / "laptop.conf.new") << "a neighbour";
+  {
+    Result<NewFile> file = NewFile::create(path);
+    ASSERT_TRUE(file) << file.error().message;
+    ASSERT_TRUE(file->write("secret"));
+    file->keep();
+  }
   EXPECT_EQ(mode_of(path), 0600u);
-  const Status again = write_new_file(path, "other");
+  EXPECT_EQ(*read_small_file(directory_ / "laptop.conf.new", 100), "a neighbour");
+  const Result<NewFile> again = NewFile::create(path);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::kAlreadyExists);
   EXPECT_EQ(*read_small_file(path, 100), "secret");
+}
+
+TEST_F(StateTest, ANewFileThatIsNotKeptIsGone) {
+  const std::filesystem::path path = directory_ / "laptop.conf";
+  {
+    Result<NewFile> file = NewFile::create(path);
+    ASSERT_TRUE(file && file->write("secret"));
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(StateTest, NotesWhoseRulesMayStandUntilTheyAreForgotten) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg0"), IsEmpty());
+  EXPECT_EQ(mode_of(directory_ / kRuledInterfacesFile), 0600u);
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg0"), IsEmpty()) << "its own table is replaced anyhow";
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg1"), ElementsAre("wg0"));
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg2"), ElementsAre("wg0", "wg1"));
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg0"), ElementsAre("wg1", "wg2"));
+  EXPECT_TRUE(forget_ruled_interfaces(directory_));
+  EXPECT_TRUE(forget_ruled_interfaces(directory_)) << "a second time there is nothing to forget";
+  EXPECT_THAT(*note_ruled_interface(directory_, "wg3"), IsEmpty());
+}
+
+TEST_F(StateTest, ForgetsTheOldestOfTooManyRuledInterfaces) {
+  for (int i = 0; i < 70; ++i) {
+    ASSERT_TRUE(note_ruled_interface(directory_, "fifteen-long" + std::to_string(100 + i)));
+  }
+  const auto earlier = note_ruled_interface(directory_, "wg0");
+  ASSERT_TRUE(earlier) << earlier.error().message;
+  EXPECT_EQ(earlier->size(), kMaxRuledInterfaces - 1);
+  EXPECT_EQ(earlier->back(), "fifteen-long169");
+}
+
+TEST_F(StateTest, RefusesANoteOfWhatIsNoInterface) {
+  for (const char* bad : {"\n", "wg0\n}; flush ruleset\n", "sixteen-letters-\n"}) {
+    std::ofstream(directory_ / kRuledInterfacesFile) << bad;
+    const auto earlier = note_ruled_interface(directory_, "wg1");
+    ASSERT_FALSE(earlier) << bad;
+    EXPECT_EQ(earlier.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(earlier.error().message, HasSubstr(kRuledInterfacesFile));
+  }
 }
 
 }  // namespace
