@@ -17,6 +17,7 @@ using protocol::InterfaceSnapshot;
 using protocol::InterfaceUpdate;
 using protocol::LearnedEndpoint;
 using protocol::Moment;
+using protocol::PeerSnapshot;
 
 class Device::Impl {
  public:
@@ -28,6 +29,7 @@ class Device::Impl {
 
   Status configure(const InterfaceUpdate& update);
   InterfaceSnapshot snapshot() const;
+  std::optional<PeerSnapshot> peer(const PublicKey& key) const { return interface_.snapshot_of(key); }
   CounterValues counters() const;
   std::vector<LearnedEndpoint> take_learned_endpoints();
   void on_learned_endpoints(std::function<void()> listener);
@@ -255,6 +257,9 @@ Status Device::configure(const InterfaceUpdate& update) {
 }
 InterfaceSnapshot Device::snapshot() const {
   return impl_->snapshot();
+}
+std::optional<PeerSnapshot> Device::peer(const PublicKey& key) const {
+  return impl_->peer(key);
 }
 CounterValues Device::counters() const {
   return impl_->counters();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ class Device {
   /// listen_port 0 takes a free port. kUnavailable when the port is taken.
   Status configure(const protocol::InterfaceUpdate& update);
   protocol::InterfaceSnapshot snapshot() const;
+  /// One peer, at a cost that does not grow with their number; nothing when there is none.
+  std::optional<protocol::PeerSnapshot> peer(const PublicKey& key) const;
   /// What passed and what was dropped since open().
   CounterValues counters() const;
 

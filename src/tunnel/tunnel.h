@@ -82,6 +82,8 @@ class Tunnel {
   /// peer that held them. kExhausted above the tunnel's own limit.
   virtual Status apply(const Delta& delta) = 0;
   virtual Result<TunnelStatus> status() const = 0;
+  /// One peer, at a cost that does not grow with their number; nothing when there is none.
+  virtual Result<std::optional<PeerStatus>> peer(const PublicKey& key) const = 0;
 
   /// Gives peers that have no endpoint the one they had before a restart, so that they are called at once. Unknown keys are ignored.
   virtual Status restore_endpoints(std::span<const PeerEndpoint> endpoints) = 0;

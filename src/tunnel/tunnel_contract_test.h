@@ -72,9 +72,8 @@ class TunnelContract : public ::testing::Test {
   }
 
   PeerStatus status_of(const PublicKey& key) {
-    for (const PeerStatus& peer : status().peers) {
-      if (peer.peer.public_key == key) return peer;
-    }
+    auto peer = tunnel_.peer(key);
+    if (peer && *peer) return **std::move(peer);
     ADD_FAILURE() << "no such peer";
     return {};
   }
@@ -136,6 +135,27 @@ TYPED_TEST_P(TunnelContract, ShowsWhatWasSet) {
   EXPECT_FALSE(status.endpoint);
   EXPECT_EQ(status.last_handshake, WallTime{});
   EXPECT_FALSE(this->status_of(plain.public_key).peer.preshared_key);
+}
+
+TYPED_TEST_P(TunnelContract, ShowsOnePeerAsItShowsThemAll) {
+  const PrivateKey key = this->new_key();
+  Peer caller = this->peer_of(key, {"10.0.0.1/32", "fd00::/64"});
+  caller.preshared_key = this->new_preshared_key();
+  this->set({this->new_peer({"10.0.0.2/32"}), this->peer_of(key), this->new_peer()});
+  this->shake_hands(key);
+  this->set({caller});
+
+  const std::vector<PeerStatus> all = this->status().peers;
+  ASSERT_EQ(all.size(), 3u);
+  for (const PeerStatus& shown : all) {
+    const PeerStatus one = this->status_of(shown.peer.public_key);
+    EXPECT_TRUE(diff(std::vector{shown.peer}, std::vector{one}).empty());
+    EXPECT_EQ(one.endpoint, shown.endpoint);
+    EXPECT_EQ(one.last_handshake, shown.last_handshake);
+  }
+  const auto stranger = this->tunnel_.peer(this->new_peer().public_key);
+  ASSERT_TRUE(stranger);
+  EXPECT_FALSE(*stranger);
 }
 
 TYPED_TEST_P(TunnelContract, MakesAPeerExactlyWhatIsSet) {
@@ -292,7 +312,8 @@ TYPED_TEST_P(TunnelContract, TakesTenThousandPeersInOneDelta) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst, ShowsWhatWasSet,
-                            MakesAPeerExactlyWhatIsSet, MovesAllowedIpsFromWhoeverHeldThem, SwapsAllowedIpsInOneDelta,
+                            ShowsOnePeerAsItShowsThemAll, MakesAPeerExactlyWhatIsSet,
+                            MovesAllowedIpsFromWhoeverHeldThem, SwapsAllowedIpsInOneDelta,
                             RemovesPeersAndTakesUnknownKeysForGone, HandsARemovedPeersAllowedIpsOnInOneDelta,
                             KeepsItsPeersWhenItsOwnKeyChanges, IsNeverAPeerOfItself,
                             SaysThatAPortIsTakenAndChangesNothing, LearnsWhereAPeerCallsFrom,

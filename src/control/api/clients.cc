@@ -44,8 +44,11 @@ void append_client(std::string& out, const Client& client, const tunnel::PeerSta
 // not their addresses in memory; one that is gone when its turn comes is left out.
 class ClientListing {
  public:
-  ClientListing(const ClientService& clients, std::vector<PublicKey> keys, std::vector<tunnel::PeerStatus> peers)
-      : clients_(clients), keys_(std::move(keys)), peers_(std::move(peers)) {
+  ClientListing(const ClientService& clients, std::vector<tunnel::PeerStatus> peers)
+      : clients_(clients), peers_(std::move(peers)) {
+    const std::vector<const Client*> all = clients.list();
+    keys_.reserve(all.size());
+    for (const Client* client : all) keys_.push_back(client->public_key);
     peer_of_.reserve(peers_.size());
     for (const tunnel::PeerStatus& peer : peers_) peer_of_.emplace(peer.peer.public_key, &peer);
   }
@@ -70,44 +73,45 @@ class ClientListing {
 
  private:
   const ClientService& clients_;
-  const std::vector<PublicKey> keys_;
+  std::vector<PublicKey> keys_;
   const std::vector<tunnel::PeerStatus> peers_;
   std::unordered_map<PublicKey, const tunnel::PeerStatus*> peer_of_;
   std::size_t next_ = 0;
   char separator_ = '[';
 };
 
-Result<std::vector<PublicKey>> chosen_keys(std::string_view query, const ClientService& clients) {
+// The client that a query asks for, null when there is none; nothing when it asks for all.
+Result<std::optional<const Client*>> asked_client(std::string_view query, const ClientService& clients) {
   const auto filter = RequestBody::parse(MediaType::kForm, query, {BodyField::kName, BodyField::kPublicKey});
   if (!filter) return fail(filter.error());
-  std::vector<PublicKey> keys;
+  const auto& name = filter->name();
   if (filter->has(BodyField::kPublicKey)) {
     const auto key = filter->public_key();
     if (!key) return fail(key.error());
     const Client* client = clients.find(*key);
-    if (client != nullptr && filter->name().value_or(client->name) == client->name) keys.push_back(*key);
-  } else if (filter->name()) {
-    const Client* client = clients.find_by_name(*filter->name());
-    if (client != nullptr) keys.push_back(client->public_key);
-  } else {
-    const std::vector<const Client*> all = clients.list();
-    keys.reserve(all.size());
-    for (const Client* client : all) keys.push_back(client->public_key);
+    return client != nullptr && name.value_or(client->name) == client->name ? client : nullptr;
   }
-  return keys;
+  if (name) return clients.find_by_name(*name);
+  return std::nullopt;
 }
 
-}  // namespace
+// A tunnel that fails does not hide who the clients are; /health says that it fails.
+Response list_one(const Client* client, const ApiBackend& backend) {
+  Response response;
+  response.body = "[";
+  if (client != nullptr) {
+    const auto peer = backend.tunnel.peer(client->public_key);
+    append_client(response.body, *client, peer && *peer ? &**peer : nullptr);
+  }
+  response.body += ']';
+  return response;
+}
 
-Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
+Response list_all(ApiContext& context) {
   BulkSlot slot = take_bulk_slot(context);
-  if (!slot) co_return too_many_bulk_answers();
-  auto keys = chosen_keys(request.query(), context.backend.clients);
-  if (!keys) co_return error_response(keys.error());
-
-  // A tunnel that fails does not hide who the clients are; /health says that it fails.
+  if (!slot) return too_many_bulk_answers();
   auto status = context.backend.tunnel.status();
-  auto listing = std::make_shared<ClientListing>(context.backend.clients, std::move(*keys),
+  auto listing = std::make_shared<ClientListing>(context.backend.clients,
                                                  status ? std::move(status->peers) : std::vector<tunnel::PeerStatus>());
   Response response;
   const bool more = listing->append_next(response.body);
@@ -119,7 +123,16 @@ Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
     response.body.clear();
     response.slot = std::move(slot);
   }
-  co_return response;
+  return response;
+}
+
+}  // namespace
+
+Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
+  const auto asked = asked_client(request.query(), context.backend.clients);
+  if (!asked) co_return error_response(asked.error());
+  if (*asked) co_return list_one(**asked, context.backend);
+  co_return list_all(context);
 }
 
 }  // namespace vpn::control

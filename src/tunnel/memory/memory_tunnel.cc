@@ -62,6 +62,13 @@ Result<TunnelStatus> MemoryTunnel::status() const {
   return status;
 }
 
+Result<std::optional<PeerStatus>> MemoryTunnel::peer(const PublicKey& key) const {
+  const std::lock_guard lock(mutex_);
+  if (Status status = take_failure(); !status) return fail(status.error());
+  const auto found = peers_.find(key);
+  return found == peers_.end() ? std::optional<PeerStatus>() : found->second;
+}
+
 Status MemoryTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) {
   const std::lock_guard lock(mutex_);
   if (Status status = take_failure(); !status) return status;

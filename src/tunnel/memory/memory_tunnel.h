@@ -29,6 +29,7 @@ class MemoryTunnel final : public Tunnel {
   Status configure(const InterfaceConfig& config) override;
   Status apply(const Delta& delta) override;
   Result<TunnelStatus> status() const override;
+  Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;

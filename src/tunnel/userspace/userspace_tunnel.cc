@@ -91,6 +91,11 @@ Result<TunnelStatus> UserspaceTunnel::status() const {
   return status;
 }
 
+Result<std::optional<PeerStatus>> UserspaceTunnel::peer(const PublicKey& key) const {
+  std::optional<PeerSnapshot> snapshot = device_->peer(key);
+  return snapshot ? std::optional<PeerStatus>(to_status(*std::move(snapshot))) : std::nullopt;
+}
+
 // A peer that calls between the two steps gets its old endpoint back for as long as its next packet takes.
 Status UserspaceTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) {
   std::unordered_set<PublicKey> known;
