@@ -7,6 +7,7 @@
 
 Usage: commands.py [-v] [CASE ...], as root; VPN_BUILD_DIR holds the program (default: build/check).
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -35,6 +36,7 @@ IN_NAMESPACE = "VPN_TEST_IN_NAMESPACE"
 ENVIRONMENT = {name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
+PUBLIC_KEY = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
 
 
 def enter_namespaces():
@@ -62,6 +64,11 @@ def run(*arguments, stdin="", settings=None):
                           env={**ENVIRONMENT, **(settings or {})})
 
 
+def run_shell(command, stdin=""):
+    return subprocess.run(["/bin/sh", "-c", command], input=stdin, capture_output=True, text=True, timeout=60,
+                          env=ENVIRONMENT)
+
+
 def output_of(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -70,6 +77,29 @@ def curl(*arguments):
     answer = output_of("curl", "-sS", "--max-time", "10", "--write-out", "\n%{http_code}", *arguments)
     body, code = answer.rsplit("\n", 1)
     return int(code), body
+
+
+@contextlib.contextmanager
+def small_file_system(directory):
+    """An empty file system of 128 KiB at the directory."""
+    directory.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "none", str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+        directory.rmdir()
+
+
+def make_read_only(directory):
+    subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
+
+
+def fill(directory):
+    """Leaves no room for content; an empty file can still be made."""
+    with open(directory / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
 
 
 def links():
@@ -179,6 +209,23 @@ class Serve(CommandTest):
         with Gateway():
             self.assertEqual(tables().count("vpn"), 1)
 
+    def test_a_kill_leaves_no_rules_to_a_next_start_with_another_interface(self):
+        subprocess.run("nft add table inet vpn_enabler_other".split(), check=True)
+        try:
+            for interface in ("wg0", "wg1", "wg2"):
+                with Gateway(WG_INTERFACE=interface) as gateway:
+                    self.assertEqual(sorted(re.findall(r"vpn_enabler_\w+", tables())),
+                                     ["vpn_enabler_other", f"vpn_enabler_{interface}"])
+                    gateway.process.kill()
+                    gateway.process.wait()
+            with Gateway(WG_INTERFACE="wg2") as gateway:
+                self.assertTrue((STATE / "ruled-interfaces").exists())
+                gateway.stop()
+            self.assertEqual(re.findall(r"vpn_enabler_\w+", tables()), ["vpn_enabler_other"])
+            self.assertFalse((STATE / "ruled-interfaces").exists(), "what stands for another gateway is not ours")
+        finally:
+            subprocess.run("nft delete table inet vpn_enabler_other".split(), check=True)
+
     def test_the_interfaces_end_is_its_end(self):
         with Gateway() as gateway:
             subprocess.run(["ip", "link", "delete", "wg0"], check=True)
@@ -224,6 +271,61 @@ class Serve(CommandTest):
             self.assertEqual((STATE / name).read_text(), "not what we wrote, at all\n" * 100)
             (STATE / name).unlink()
 
+    def test_a_state_directory_that_cannot_be_written_is_a_settings_fault(self):
+        def first_start():
+            with Gateway() as gateway:
+                gateway.stop()
+
+        def key_alone():
+            (STATE / "private-key").write_text(run("genkey").stdout)
+
+        for name, prepare in (("nothing", lambda: None), ("a key", key_alone), ("a whole state", first_start)):
+            for fault, told in ((make_read_only, "Read-only file system"), (fill, "No space left on device|disk is full")):
+                with self.subTest(name=name, fault=fault.__name__), small_file_system(STATE):
+                    prepare()
+                    fault(STATE)
+                    before = sorted(path.name for path in STATE.iterdir())
+                    done = run("serve")
+                    self.assertEqual(done.returncode, 2, done)
+                    self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done)
+                    self.assertIn(str(STATE), done.stderr)
+                    self.assertRegex(done.stderr, told)
+                    self.assertRegex(done.stderr, "(?i)make it writable.*, or point STATE_DIR at a directory that is")
+                    self.assertNotIn("wg0", links())
+                    self.assertNotIn("private-key.new", before + [path.name for path in STATE.iterdir()])
+
+    def test_a_state_directory_that_cannot_be_made_is_a_settings_fault(self):
+        with small_file_system(STATE):
+            make_read_only(STATE)
+            self.assert_fails(run("serve", settings={"STATE_DIR": f"{STATE}/a/b"}), 2, f"{STATE}/a")
+        (STATE.parent / "file").write_text("")
+        done = run("serve", settings={"STATE_DIR": f"{STATE.parent}/file"})
+        self.assert_fails(done, 2, f"STATE_DIR: {STATE.parent}/file is not a directory")
+
+    def test_the_first_clients_command_runs_as_it_is_printed(self):
+        with tempfile.TemporaryDirectory() as directory:
+            decoy = pathlib.Path(directory) / "vpn-enabler"
+            decoy.write_text("#!/bin/sh\nexit 99\n")
+            decoy.chmod(0o755)
+            for path, word in ((ENVIRONMENT["PATH"], PROGRAM), (f"{BUILD}:{directory}", "vpn-enabler"),
+                               (f"{directory}:{BUILD}", PROGRAM)):
+                with Gateway(PATH=path, API_SOCKET="/run/the gateway's.sock") as gateway:
+                    command = re.search(r"first client +(.*)", gateway.output).group(1)
+                    self.assertTrue(command.startswith(word + " client add "), command)
+                    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env={"PATH": path})
+                    self.assertEqual(done.returncode, 0, done)
+                    self.assertIn("PrivateKey = ", done.stdout)
+                    listed = run("client", "list", "--api-socket", "/run/the gateway's.sock").stdout
+                    self.assertIn("laptop", listed)
+                    run("client", "remove", "laptop", "--api-socket", "/run/the gateway's.sock")
+
+    def test_a_token_that_nobody_needs_is_said_in_the_log(self):
+        token = "0123456789abcdef0123456789abcdef"
+        for settings, warned in (({}, True), ({"API_ADDRESS": "0.0.0.0"}, False), ({"API_AUTH": "off"}, False)):
+            with Gateway(API_TOKEN=token, **settings) as gateway:
+                gateway.stop()
+            self.assertEqual("API_TOKEN is set but callers on loopback need none" in gateway.output, warned)
+
     def test_other_addresses_need_the_generated_token(self):
         with Gateway(API_ADDRESS="0.0.0.0") as gateway:
             token = (STATE / "api-token").read_text().strip()
@@ -262,7 +364,8 @@ class Settings(CommandTest):
     def test_a_bad_setting_is_named_and_nothing_is_changed(self):
         for name, value in (("API_PORT", "70000"), ("WG_SUBNET", "192.168.2.0/24"), ("STORE", "mongodb"),
                             ("LTSE", "true"), ("MONGODB_HOST", "mongo"), ("TUNNEL", "kernel"),
-                            ("SERVER_IP", "a b"), ("NAT", "maybe")):
+                            ("SERVER_IP", "a b"), ("SERVER_IP", "0.0.0.0"), ("WG_SUBNET", "127.0.0.1/24"),
+                            ("NAT", "maybe")):
             done = run("serve", settings={name: value})
             self.assert_fails(done, 2, f'{name}="{value}"')
             self.assertIn(f"for example {name}=", done.stderr)
@@ -333,6 +436,8 @@ class Clients(CommandTest):
     def test_a_configuration_goes_to_a_new_private_file(self):
         with Gateway(), tempfile.TemporaryDirectory() as directory:
             path = pathlib.Path(directory) / "laptop.conf"
+            neighbour = pathlib.Path(directory) / "laptop.conf.new"
+            neighbour.write_text("precious")
             done = run("client", "add", "laptop", "--output", str(path))
             self.assertEqual(done.returncode, 0, done)
             self.assertNotIn("PrivateKey", done.stdout + done.stderr)
@@ -344,7 +449,77 @@ class Clients(CommandTest):
             other = pathlib.Path(directory) / "again.conf"
             self.assert_fails(run("client", "add", "laptop", "--output", str(other)), 1, "laptop")
             self.assertFalse(other.exists())
+            self.assertEqual(neighbour.read_text(), "precious")
+            self.assertEqual(sorted(os.listdir(directory)), ["laptop.conf", "laptop.conf.new"])
             self.assertEqual(len(json.loads(run("client", "list", "--json").stdout)), 1)
+
+    def test_a_client_whose_configuration_cannot_be_delivered_does_not_exist(self):
+        def assert_taken_back(done):
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("; client lost was not kept", done.stderr)
+            self.assertNotIn("PrivateKey", done.stdout or "")
+            self.assertEqual(json.loads(run("client", "list", "--json").stdout), [])
+
+        def add(stdout, *arguments):
+            return subprocess.run([PROGRAM, "client", "add", "lost", *arguments], stdout=stdout, stderr=subprocess.PIPE,
+                                  text=True, env=ENVIRONMENT, timeout=60)
+
+        with Gateway():
+            with open("/dev/full", "w") as full:
+                assert_taken_back(add(full))
+            reader, closed_pipe = os.pipe()
+            os.close(reader)
+            assert_taken_back(add(closed_pipe))
+            os.close(closed_pipe)
+            assert_taken_back(run_shell(f'exec "{PROGRAM}" client add lost >&-'))
+
+            directory = pathlib.Path("/run/small")
+            with small_file_system(directory):
+                fill(directory)
+                before = os.listdir(directory)
+                done = run("client", "add", "lost", "--output", f"{directory}/lost.conf")
+                assert_taken_back(done)
+                self.assertIn("No space left on device", done.stderr)
+                self.assertEqual(os.listdir(directory), before)
+            with open("/dev/full", "w") as full:
+                assert_taken_back(add(full, "--output", "/run/lost.conf"))
+            assert_taken_back(run_shell(f'exec "{PROGRAM}" client add lost --output /run/lost.conf >&-'))
+            self.assertFalse(pathlib.Path("/run/lost.conf").exists())
+            self.assertIn("Address = 192.168.2.2/32", run("client", "add", "lost").stdout, "its name and address are free")
+
+    def test_a_client_that_could_not_be_taken_back_is_told(self):
+        with Gateway(), socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("/run/one-call.sock")
+            listener.listen()
+
+            def forward_one_call():  # to the real gateway; the second one, the removal, gets no answer
+                caller, _ = listener.accept()
+                with caller, socket.socket(socket.AF_UNIX) as real:
+                    real.connect(str(SOCKET))
+                    real.sendall(caller.recv(65536))
+                    caller.sendall(real.recv(65536))
+                listener.accept()[0].close()
+
+            middle = threading.Thread(target=forward_one_call)
+            middle.start()
+            done = run_shell(f'exec "{PROGRAM}" client add lost --api-socket /run/one-call.sock >/dev/full')
+            middle.join()
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("client lost exists, but its private key is lost: remove it", done.stderr)
+            self.assertEqual(run("client", "remove", "lost").returncode, 0)
+
+    def test_a_client_needs_a_name(self):
+        with Gateway():
+            self.assertEqual(curl("--json", json.dumps({"publicKey": PUBLIC_KEY}), "http://127.0.0.1:3000/client")[0], 200)
+            for verb in ("add", "show", "enable", "disable", "remove"):
+                self.assert_fails(run("client", verb, ""), 2, "must not be empty")
+            self.assertEqual(len(json.loads(run("client", "list", "--json").stdout)), 1)
+
+    def test_output_that_goes_nowhere_is_a_failure(self):
+        with Gateway():
+            self.assertEqual(run("client", "add", "laptop").returncode, 0)
+            for command in ("client list", "client list --json", "client show laptop", "client disable laptop"):
+                self.assert_fails(run_shell(f'exec "{PROGRAM}" {command} >/dev/full'), 1, "No space left on device")
 
     def test_a_terminal_gets_a_qr_code_and_a_pipe_does_not(self):
         with Gateway():
@@ -409,6 +584,12 @@ class Keys(CommandTest):
             self.assert_fails(done, 1, "not a private key")
             self.assertNotIn("hunter2", done.stderr)
 
+    def test_a_key_that_goes_nowhere_is_a_failure(self):
+        for command in ("genkey", "genpsk", "pubkey"):
+            for nowhere in (">/dev/full", ">&-"):
+                done = run_shell(f'exec "{PROGRAM}" {command} {nowhere}', stdin=run("genkey").stdout)
+                self.assert_fails(done, 1, "write standard output: ")
+
     def test_a_key_in_a_readable_file_is_warned_of(self):
         with tempfile.TemporaryDirectory() as directory:
             for mode, warned in ((0o644, True), (0o600, False)):
@@ -438,6 +619,10 @@ class Usage(CommandTest):
 
     def test_version(self):
         self.assertRegex(run("--version").stdout, r"^vpn-enabler \d+\.\d+\.\d+\n$")
+
+    def test_help_that_goes_nowhere_is_a_failure(self):
+        for command in ("--help", "--version", "serve --help", "client add --help"):
+            self.assert_fails(run_shell(f'exec "{PROGRAM}" {command} >/dev/full'), 1, "write standard output: ")
 
     def test_usage_errors_are_2_and_on_stderr(self):
         for command in ([], ["serv"], ["client"], ["client", "add"], ["client", "add", "a", "b"],
