@@ -1,8 +1,8 @@
 // THE SEAM between the control of clients and WireGuard itself, be it the kernel's or our engine's.
 //
-// The store is the truth and a tunnel converges to it: only differences cross this seam, so a change to one client costs the
-// others not one packet, and an endpoint that a peer's packets taught survives. tunnel_contract_test.h is the contract,
-// run on every implementation.
+// The store is the truth and a tunnel converges to it: only differences cross this seam, so a change to one client
+// costs the others not one packet, and an endpoint that a peer's packets taught survives. tunnel_contract_test.h is the
+// contract, run on every implementation.
 #pragma once
 
 #include <cstdint>
@@ -78,14 +78,15 @@ class Tunnel {
 
   /// Sets the interface's own key and port; peers stay. kUnavailable when the port is taken.
   virtual Status configure(const InterfaceConfig& config) = 0;
-  /// Applies a delta, all or nothing. Removing an unknown key is no error; setting a peer moves its allowed IPs here from any
-  /// peer that held them. kExhausted above the tunnel's own limit.
+  /// Applies a delta, all or nothing. Removing an unknown key is no error; setting a peer moves its allowed IPs here
+  /// from any peer that held them. kExhausted above the tunnel's own limit.
   virtual Status apply(const Delta& delta) = 0;
   virtual Result<TunnelStatus> status() const = 0;
   /// One peer, at a cost that does not grow with their number; nothing when there is none.
   virtual Result<std::optional<PeerStatus>> peer(const PublicKey& key) const = 0;
 
-  /// Gives peers that have no endpoint the one they had before a restart, so that they are called at once. Unknown keys are ignored.
+  /// Gives peers that have no endpoint the one they had before a restart, so that they are called at once. Unknown keys
+  /// are ignored.
   virtual Status restore_endpoints(std::span<const PeerEndpoint> endpoints) = 0;
   /// Endpoints learned and handshakes completed since the last call.
   virtual std::vector<PeerEndpoint> take_learned_endpoints() = 0;
