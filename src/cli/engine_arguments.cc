@@ -2,23 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <string_view>
 
 #include "cli/engine_command.h"
 #include "cli/log_sink.h"
 #include "cli/setting_values.h"
 
 namespace vpn::cli {
-namespace {
 
-/// wireguard-go's variable; what it silences, run_engine() filters.
-LogLevel log_level_from_environment() {
-  const char* value = std::getenv("LOG_LEVEL");
-  const std::string_view level = value != nullptr ? value : "";
-  return level == "debug" || level == "verbose" ? LogLevel::kDebug : LogLevel::kInfo;
+std::unique_ptr<Logger> engine_logger(std::string_view log_level, std::FILE* out) {
+  if (log_level == "silent") return std::make_unique<NullLogger>();
+  const bool all = log_level == "verbose" || log_level == "debug";
+  const LogLevel level = all ? LogLevel::kDebug : log_level == "error" ? LogLevel::kError : LogLevel::kInfo;
+  return std::make_unique<LogSink>(level, LogFormat::kText, out);
 }
-
-}  // namespace
 
 int run_engine_command(const Arguments& arguments) {
   EngineOptions options;
@@ -38,8 +34,9 @@ int run_engine_command(const Arguments& arguments) {
   if (const Fault fault = parse_interface(options.interface_name, name); !fault.empty()) {
     return report({ErrorCode::kInvalidArgument, "the interface's name " + fault + "; for example wg0"}, kUsageError);
   }
-  LogSink logger(log_level_from_environment(), LogFormat::kText);
-  return run_engine(options, logger);
+  const char* log_level = std::getenv("LOG_LEVEL");
+  const std::unique_ptr<Logger> logger = engine_logger(log_level != nullptr ? log_level : "");
+  return run_engine(options, *logger);
 }
 
 }  // namespace vpn::cli
