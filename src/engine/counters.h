@@ -56,6 +56,9 @@ class Counters {
   void add(const io::TunWriteReport& report);
   void add(const io::UdpSendReport& report);
 
+  std::uint64_t value(Counter counter) const {
+    return counts_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+  }
   CounterValues values() const;
 
  private:

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 
 #include "base/check.h"
 #include "engine/thread.h"
@@ -17,6 +18,13 @@ namespace {
 
 // Handshakes between two looks at the data: about half a millisecond of work (Interface::process_handshakes).
 constexpr std::size_t kHandshakeBudget = 4;
+// Where another thread is in the core's slow path (a configuration of many peers, say), what is due waits this long
+// between two looks.
+constexpr std::chrono::milliseconds kPause{1};
+// Walking all peers to forget their source addresses must not come with every batch.
+constexpr std::chrono::seconds kForgetPause{1};
+// More handshakes wait than can be counted: some came since the last look.
+constexpr std::size_t kUncounted = std::numeric_limits<std::size_t>::max();
 
 // A timerfd or eventfd that is readable is read, whatever its count.
 void drain(int fd) {
@@ -85,11 +93,15 @@ void Worker::wake() {
 void Worker::run() {
   std::array<epoll_event, 8> ready;
   while (!stopping_.load(std::memory_order_acquire)) {
-    const int timeout_ms = handshakes_wait_ ? 0 : -1;
-    const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), timeout_ms);
+    const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), epoll_timeout_ms());
     for (int i = 0; i < count; ++i) handle(static_cast<Source>(ready[static_cast<std::size_t>(i)].data.u32));
     run_slow_path();
   }
+}
+
+int Worker::epoll_timeout_ms() const {
+  if (handshakes_waiting_ == 0) return -1;
+  return handshakes_stalled_ ? static_cast<int>(kPause.count()) : 0;
 }
 
 void Worker::handle(Source source) {
@@ -99,7 +111,7 @@ void Worker::handle(Source source) {
     case Source::kUdpV4:
     case Source::kUdpV6: {
       const IpFamily family = source == Source::kUdpV4 ? IpFamily::kV4 : IpFamily::kV6;
-      if (sockets_ != nullptr && receiver_.run(*sockets_, family, now())) handshakes_wait_ = true;
+      if (sockets_ != nullptr && receiver_.run(*sockets_, family, now())) handshakes_waiting_ = kUncounted;
       return;
     }
     case Source::kTimer:
@@ -125,18 +137,36 @@ void Worker::read_tun() {
 void Worker::run_slow_path() {
   const protocol::Moment now = this->now();
   actions_.clear();
-  if (handshakes_wait_) handshakes_wait_ = interface_.process_handshakes(kHandshakeBudget, now, actions_) > 0;
+  process_handshakes(now);
   if (interface_.next_deadline() <= now.boot) interface_.expire(now, actions_);
   outbox_.add(actions_);
   outbox_.send(sockets_.get(), counters_);
+  forget_refused_sources(now.boot);
   if (interface_.has_learned_endpoints()) events_.learned_endpoints();
-  arm_timer();
+  arm_timer(now.boot);
+}
+
+void Worker::process_handshakes(protocol::Moment now) {
+  if (handshakes_waiting_ == 0) return;
+  const std::size_t before = handshakes_waiting_;
+  handshakes_waiting_ = interface_.process_handshakes(kHandshakeBudget, now, actions_);
+  handshakes_stalled_ = handshakes_waiting_ >= before;
+}
+
+// A source address that the kernel refused to send from is gone, and for every peer that used it each message would
+// cost a system call more. The one time that a worker waits for the slow path.
+void Worker::forget_refused_sources(Instant now) {
+  const std::uint64_t retries = counters_.value(Counter::kUdpSourceRetries);
+  if (retries == source_retries_ || now < forget_from_) return;
+  source_retries_ = retries;
+  forget_from_ = now + kForgetPause;
+  interface_.forget_sources();
 }
 
 // A timer that is set too early costs one idle turn of the loop; setting it anew with every batch would cost a system
-// call each.
-void Worker::arm_timer() {
-  const Instant deadline = interface_.next_deadline();
+// call each. What is due even after expire() waits for another thread, or is of more peers than one turn takes.
+void Worker::arm_timer(Instant now) {
+  const Instant deadline = std::max(interface_.next_deadline(), now + kPause);
   if (deadline >= armed_) return;
   const auto left = std::max<std::chrono::nanoseconds>(deadline - clock_.now(), std::chrono::nanoseconds(1));
   const auto seconds = std::chrono::floor<std::chrono::seconds>(left);

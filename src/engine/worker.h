@@ -66,9 +66,12 @@ class Worker {
 
   void run();
   void handle(Source source);
+  int epoll_timeout_ms() const;
   void run_slow_path();
+  void process_handshakes(protocol::Moment now);
+  void forget_refused_sources(Instant now);
   void read_tun();
-  void arm_timer();
+  void arm_timer(Instant now);
   void adopt_sockets();
   void poll(int fd, Source source);
   protocol::Moment now() const { return {clock_.now(), clock_.wall_now()}; }
@@ -90,7 +93,10 @@ class Worker {
   protocol::Actions actions_;
   Outbox outbox_;
   std::shared_ptr<io::Udp> sockets_;
-  bool handshakes_wait_ = false;
+  std::size_t handshakes_waiting_ = 0;  ///< after the last look at them
+  bool handshakes_stalled_ = false;     ///< that look got none done
+  std::uint64_t source_retries_ = 0;    ///< of counters_, when sources were last forgotten
+  Instant forget_from_ = Instant::min();
   Instant armed_ = Instant::max();  ///< what the timer is set to; max: not at all
 
   std::atomic<bool> stopping_ = false;
