@@ -125,6 +125,8 @@ Status Device::Impl::apply(const InterfaceUpdate& update) {
   if (remark) {
     if (Status status = mark_sockets(fwmark); !status) return status;
   }
+  // Policy routing may choose other sources now (kernel netlink.c: set_port, wg_set_device).
+  if (reopen || fwmark != fwmark_) interface_.forget_sources();
   actions_.clear();
   if (Status status = interface_.configure(update, now(), actions_); !status) {
     if (remark) (void)mark_sockets(fwmark_);

@@ -26,6 +26,41 @@ using namespace std::chrono_literals;
 
 constexpr auto kPatience = 10'000ms;
 
+/// Sockets that tell which source address each datagram was to leave by, and may refuse it as the kernel refuses one
+/// that is gone.
+class WatchedUdp final : public io::Udp {
+ public:
+  struct Watch {
+    std::atomic<bool> refuse = false;
+    std::atomic<bool> last_had_source = false;
+  };
+  WatchedUdp(std::shared_ptr<io::Udp> sockets, Watch& watch) : sockets_(std::move(sockets)), watch_(watch) {}
+  static io::UdpOpener opener(io::UdpOpener inner, Watch& watch) {
+    return [inner = std::move(inner), &watch](std::uint16_t port,
+                                              std::uint32_t fwmark) -> Result<std::shared_ptr<io::Udp>> {
+      auto sockets = inner(port, fwmark);
+      if (!sockets) return sockets;
+      return std::shared_ptr<io::Udp>(std::make_shared<WatchedUdp>(std::move(*sockets), watch));
+    };
+  }
+
+  std::uint16_t port() const override { return sockets_->port(); }
+  int fd(IpFamily family) const override { return sockets_->fd(family); }
+  Status set_fwmark(std::uint32_t fwmark) override { return sockets_->set_fwmark(fwmark); }
+  void receive(IpFamily family, io::UdpReadBatch& batch) override { sockets_->receive(family, batch); }
+  io::UdpSendReport send(std::span<const io::OutgoingDatagram> datagrams) override {
+    watch_.last_had_source = static_cast<bool>(datagrams.back().path->local);
+    const bool refused = watch_.refuse && watch_.last_had_source;
+    io::UdpSendReport report = sockets_->send(datagrams);
+    report.source_retries = refused ? 1 : 0;
+    return report;
+  }
+
+ private:
+  std::shared_ptr<io::Udp> sockets_;
+  Watch& watch_;
+};
+
 /// A machine: a device on memory links, with a key.
 struct Machine {
   Machine(io::MemoryNetwork& network, const char* address, Random& random_source)
@@ -221,6 +256,53 @@ TEST_F(DeviceTest, KeepsEverythingWhenThePortIsTaken) {
   EXPECT_EQ(client_.device->snapshot().peers.size(), 1u);
   client_.tun->inject({make_packet(kToServer), {}});
   EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
+}
+
+/// The server's sockets are watched, and the client has called it.
+class DeviceSourceTest : public DeviceTest {
+ protected:
+  DeviceSourceTest() {
+    server_.opener = WatchedUdp::opener(server_.opener, watch_);
+    server_.start();
+    configure_server();
+    client_.tun->inject({make_packet(kToServer), {}});
+    EXPECT_FALSE(server_.next_written().empty());
+  }
+  ~DeviceSourceTest() override { server_.device.reset(); }  // before the watch
+
+  // Whether the server's next datagram to the client is to leave by the address that the client called.
+  bool next_has_source() {
+    server_.tun->inject({make_packet(kToClient), {}});
+    EXPECT_FALSE(client_.next_written().empty());
+    return watch_.last_had_source;
+  }
+
+  WatchedUdp::Watch watch_;
+};
+
+TEST_F(DeviceSourceTest, AnswersFromTheAddressThatWasCalledUntilItIsRefused) {
+  EXPECT_TRUE(next_has_source());
+  EXPECT_TRUE(next_has_source());
+  watch_.refuse = true;
+  EXPECT_TRUE(next_has_source());
+  EXPECT_FALSE(next_has_source());
+  EXPECT_EQ(server_.device->counters()[Counter::kUdpSourceRetries], 1u);
+}
+
+TEST_F(DeviceSourceTest, ForgetsItWithANewMark) {
+  EXPECT_TRUE(next_has_source());
+  InterfaceUpdate update;
+  update.fwmark = 7;
+  ASSERT_TRUE(server_.device->configure(update));
+  EXPECT_FALSE(next_has_source());
+}
+
+TEST_F(DeviceSourceTest, ForgetsItWithANewPort) {
+  EXPECT_TRUE(next_has_source());
+  InterfaceUpdate update;
+  update.listen_port = 51821;
+  ASSERT_TRUE(server_.device->configure(update));
+  EXPECT_FALSE(next_has_source());
 }
 
 TEST_F(DeviceTest, GivesAPortBackAtOnce) {

@@ -142,8 +142,8 @@ class ControlWriter {
   std::size_t used_ = 0;
 };
 
-// The source address alone: which interface it leaves by is routing's decision, as in the kernel (socket.c: send4,
-// send6).
+// The source address alone: which interface it leaves by is routing's decision. The kernel looks at the route it found
+// and drops a source that is of another one's (socket.c: send4); we would need a system call for each message to know.
 void add_source(ControlWriter& control, const protocol::Path& path) {
   if (path.local.is_v4()) {
     in_pktinfo info{};
