@@ -80,7 +80,7 @@ class Interface {
 
   /// When expire() is next due; kNever when nothing is. Changes with every call above: read it after each batch.
   Instant next_deadline() const { return deadlines_.earliest(); }
-  /// Runs what is due, for at most 64 peers (the rest stays due, and all of it when another thread is in the slow
+  /// Runs what is due, for at most 16 peers (the rest stays due, and all of it when another thread is in the slow
   /// path): retries, keepalives, rekeys that send() or receive() asked for, the wiping of old keys.
   void expire(Moment now, Actions& actions);
 
