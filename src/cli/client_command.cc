@@ -12,6 +12,7 @@
 #include "base/key.h"
 #include "base/random.h"
 #include "cli/client_table.h"
+#include "cli/program_name.h"
 #include "cli/qr_code.h"
 #include "cli/settings.h"
 #include "cli/small_file.h"
@@ -64,8 +65,9 @@ Status deliver_to_terminal(const std::string& config) {
 Error take_back(control::UnixClient& api, const PublicKey& key, const std::string& name, const Error& cause) {
   const Status removed = api.remove(key);
   if (removed) return {cause.code, cause.message + "; client " + name + " was not kept"};
-  return {cause.code, cause.message + "; client " + name + " exists, but its private key is lost: remove it (" +
-                          removed.error().message + ")"};
+  return {cause.code, cause.message + "; client " + name +
+                          " exists, but its private key is lost, and to remove it failed (" + removed.error().message +
+                          "): run " + program_for_shell() + " client remove " + shell_word(name)};
 }
 
 /// Makes a client that exists only when its configuration was delivered.

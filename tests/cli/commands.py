@@ -505,7 +505,8 @@ class Clients(CommandTest):
             done = run_shell(f'exec "{PROGRAM}" client add lost --api-socket /run/one-call.sock >/dev/full')
             middle.join()
             self.assertEqual(done.returncode, 1, done)
-            self.assertIn("client lost exists, but its private key is lost: remove it", done.stderr)
+            self.assertIn("client lost exists, but its private key is lost", done.stderr)
+            self.assertTrue(done.stderr.endswith(f"{PROGRAM} client remove lost\n"), done.stderr)
             self.assertEqual(run("client", "remove", "lost").returncode, 0)
 
     def test_a_client_needs_a_name(self):
