@@ -52,6 +52,7 @@ std::string format_time(WallTime time) {
 }
 
 const char* state_of(const control::ListedClient& client) {
+  if (!client.obstacle.empty()) return "not served";
   return client.enabled ? "enabled" : "disabled";
 }
 
@@ -87,7 +88,7 @@ std::string format_client_details(const control::ListedClient& client, WallTime 
   std::string out = line("name", client.name.empty() ? "-" : client.name);
   out += line("public key", client.public_key);
   out += line("address", client.client_ip);
-  out += line("state", state_of(client));
+  out += line("state", client.obstacle.empty() ? state_of(client) : "enabled, but not served: " + client.obstacle);
   out += line("reaches", client.allowed_ips);
   out += line("created", format_time(client.created_at));
   out += line("endpoint", client.endpoint.empty() ? "-" : client.endpoint);

@@ -17,6 +17,7 @@ control::ListedClient client(std::string name, std::chrono::seconds since_handsh
           .public_key = "RfGgHnYbO8vq1Yb8rsBOcLKk0bJOmVrXhQFYBJ2OIzo=",
           .client_ip = "192.168.2.2/32",
           .enabled = true,
+          .obstacle = {},
           .allowed_ips = "0.0.0.0/0,::/0",
           .created_at = kNow - 48h,
           .endpoint = "203.0.113.7:40000",
@@ -36,6 +37,15 @@ TEST(ClientTable, AlignsColumnsOfUtf8Names) {
       "renée  192.168.2.2  enabled   59 s ago    1023 B    1.5 KiB  RfGgHnYbO8vq1Yb8rsBOcLKk0bJOmVrXhQFYBJ2OIzo=\n"
       "-      192.168.2.2  disabled  59 min ago  1023 B    1.5 KiB  RfGgHnYbO8vq1Yb8rsBOcLKk0bJOmVrXhQFYBJ2OIzo=\n"
       "phone  192.168.2.2  enabled   never       3.0 GiB   1.5 KiB  RfGgHnYbO8vq1Yb8rsBOcLKk0bJOmVrXhQFYBJ2OIzo=\n");
+}
+
+TEST(ClientTable, ShowsWhoIsEnabledAndYetNotServed) {
+  control::ListedClient unserved = client("laptop", 7200s);
+  unserved.obstacle = "its address 192.168.2.1 is the gateway's own";
+  EXPECT_NE(format_client_table(std::vector{unserved}, kNow).find("  not served  "), std::string::npos);
+  EXPECT_NE(format_client_details(unserved, kNow)
+                .find("state:          enabled, but not served: its address 192.168.2.1 is the gateway's own\n"),
+            std::string::npos);
 }
 
 TEST(ClientTable, SaysHowTheFirstClientIsMade) {

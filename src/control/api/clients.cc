@@ -20,12 +20,16 @@ std::int64_t unix_seconds(WallTime time) {
 }
 
 // `peer` is null for a client that is not in the tunnel.
-void append_client(std::string& out, const Client& client, const tunnel::PeerStatus* peer) {
+void append_client(std::string& out, const Client& client, std::string_view obstacle, const tunnel::PeerStatus* peer) {
   out += R"({"name":)";
   append_json_string(out, client.name);
   out.append(R"(,"publicKey":")").append(to_string(client.public_key));
   out.append(R"(","clientIP":")").append(to_string(client.address));
   out.append(R"(/32","enabled":)").append(client.enabled ? "true" : "false");
+  if (client.enabled && !obstacle.empty()) {
+    out += R"(,"served":false,"reason":)";
+    append_json_string(out, obstacle);
+  }
   out += R"(,"allowedIPs":)";
   append_json_string(out, client.allowed_ips);
   append_member(out, "createdAt", static_cast<std::uint64_t>(unix_seconds(client.created_at)));
@@ -63,7 +67,7 @@ class ClientListing {
       if (client == nullptr) continue;
       out += std::exchange(separator_, ',');
       const auto peer = peer_of_.find(keys_[next_]);
-      append_client(out, *client, peer == peer_of_.end() ? nullptr : peer->second);
+      append_client(out, *client, clients_.obstacle(*client), peer == peer_of_.end() ? nullptr : peer->second);
     }
     if (next_ < keys_.size()) return true;
     if (separator_ == '[') out += '[';
@@ -101,7 +105,7 @@ Response list_one(const Client* client, const ApiBackend& backend) {
   response.body = "[";
   if (client != nullptr) {
     const auto peer = backend.tunnel.peer(client->public_key);
-    append_client(response.body, *client, peer && *peer ? &**peer : nullptr);
+    append_client(response.body, *client, backend.clients.obstacle(*client), peer && *peer ? &**peer : nullptr);
   }
   response.body += ']';
   return response;

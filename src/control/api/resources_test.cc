@@ -265,6 +265,25 @@ TEST(GetClients, ListsStoredStateAndTunnelState) {
   EXPECT_EQ(gateway.ask("GET", "/clients?name=%ff").status, 400);
 }
 
+TEST(GetClients, SaysWhoIsEnabledAndYetNotServed) {
+  TestGateway gateway;
+  gateway.on_strand([&] { gateway.clients.obstacle_of_all = "its address is the gateway's own"; });
+  gateway.ask("POST", "/client", R"({"publicKey":")" + key_text(1) + R"("})");
+  const auto row = [&] { return boost::json::parse(gateway.ask("GET", "/clients").body).at(0).as_object(); };
+  EXPECT_EQ(row().at("served"), false);
+  EXPECT_EQ(row().at("reason"), "its address is the gateway's own");
+  const auto one =
+      boost::json::parse(gateway.ask("GET", "/clients?publicKey=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE%3D").body);
+  EXPECT_EQ(one.at(0), row());
+  gateway.ask("PUT", "/client/disable", R"({"publicKey":")" + key_text(1) + R"("})");
+  EXPECT_FALSE(row().contains("served")) << "nobody expects that it is";
+
+  gateway.on_strand([&] { gateway.clients.failure = Error{ErrorCode::kConflict, "cannot be served"}; });
+  const Answer refused = gateway.ask("PUT", "/client/enable", R"({"publicKey":")" + key_text(1) + R"("})");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(message_of(refused), "cannot be served");
+}
+
 void add_clients(TestGateway& gateway, std::uint32_t count) {
   gateway.on_strand([&] {
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -189,6 +189,7 @@ class FakeClients final : public ClientService {
     for (const auto& [address, client] : clients) all.push_back(&client);
     return all;
   }
+  std::string obstacle(const Client&) const override { return obstacle_of_all; }
   Health health() const override { return health_now; }
 
   void insert(const Client& client) {
@@ -209,6 +210,7 @@ class FakeClients final : public ClientService {
   bool hold = false;             ///< answers wait for release()
   std::vector<std::function<void()>> held;
   Health health_now;
+  std::string obstacle_of_all;
 
  private:
   void answer(std::function<void()> call) {

@@ -90,6 +90,7 @@ ListedClient parse_row(const json::object& object) {
       .public_key = text_member(object, "publicKey"),
       .client_ip = text_member(object, "clientIP"),
       .enabled = enabled != nullptr && enabled->is_bool() && enabled->get_bool(),
+      .obstacle = text_member(object, "reason"),
       .allowed_ips = text_member(object, "allowedIPs"),
       .created_at = time_member(object, "createdAt"),
       .endpoint = text_member(object, "endpoint"),

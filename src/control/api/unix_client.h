@@ -30,6 +30,7 @@ struct ListedClient {
   std::string public_key;
   std::string client_ip;
   bool enabled = false;
+  std::string obstacle;  ///< why it is not served although it is enabled; empty when it is
   std::string allowed_ips;
   WallTime created_at{};
   std::string endpoint;       ///< empty: none yet

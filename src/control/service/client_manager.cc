@@ -15,8 +15,8 @@
 namespace vpn::control {
 namespace {
 
-/// Clients outside the subnet that are named in the log; of the others only their number is told.
-constexpr std::size_t kMaxOutsidersNamed = 10;
+/// Clients that are not served and are named in the log; of the others only their number is told.
+constexpr std::size_t kMaxUnservedNamed = 10;
 
 const PublicKey& key_of(const Mutation& mutation) {
   return std::visit(
@@ -63,24 +63,22 @@ ClientManager::ClientManager(const Options& options, AddressPool pool, Store& st
                   .on_store_state = [this](const Status& state) { on_store_state(state); }},
                  options.committer) {}
 
-/// Clients outside today's subnet are kept, for the day it is theirs again, but not served: packets from their
-/// addresses would pass the rules that are made for the subnet.
+/// Clients whose address is not for clients in today's subnet are kept, for the day it is theirs again, but not served:
+/// packets from outside the subnet would pass the rules that are made for it, and the gateway's own packets would go to
+/// a client.
 Status ClientManager::adopt(std::vector<Client> stored) {
-  std::size_t outsiders = 0;
+  std::size_t unserved = 0;
   for (Client& client : stored) {
-    if (!pool_.take(client.address) && !pool_.contains(client.address) && ++outsiders <= kMaxOutsidersNamed) {
-      logger_.warn("a stored client is outside the subnet and is not served",
-                   {{"public_key", to_string(client.public_key)},
-                    {"address", to_string(client.address)},
-                    {"subnet", to_string(network_.gateway.masked())}});
+    if (!pool_.take(client.address) && !pool_.contains(client.address) && ++unserved <= kMaxUnservedNamed) {
+      logger_.warn("a stored client is not served",
+                   {{"public_key", to_string(client.public_key)}, {"reason", obstacle(client)}});
     }
     if (Status inserted = clients_.insert(std::move(client)); !inserted) {
       return fail(ErrorCode::kCorrupt, "the store holds one client twice: " + inserted.error().message);
     }
   }
-  if (outsiders > kMaxOutsidersNamed) {
-    logger_.warn("more stored clients are outside the subnet and are not served",
-                 {{"count", std::to_string(outsiders - kMaxOutsidersNamed)}});
+  if (unserved > kMaxUnservedNamed) {
+    logger_.warn("more stored clients are not served", {{"count", std::to_string(unserved - kMaxUnservedNamed)}});
   }
   return {};
 }
@@ -150,6 +148,11 @@ void ClientManager::remove(const PublicKey& key, StatusCallback done) {
 }
 
 void ClientManager::set_enabled(const PublicKey& key, bool enabled, StatusCallback done) {
+  const Client* client = clients_.find(key);
+  if (enabled && client != nullptr && !pool_.contains(client->address)) {
+    return done(fail(ErrorCode::kConflict, "Client with public key " + to_string(key) + " cannot be served: " +
+                                               obstacle(*client) + ". Delete it and create it anew for another"));
+  }
   change(key, SetClientEnabled{key, enabled}, std::move(done));
 }
 
@@ -209,6 +212,16 @@ Health ClientManager::health() const {
   health.tunnel_ok = reconciler_.state().has_value();
   if (!reconciler_.state()) health.tunnel_detail = reconciler_.state().error().message;
   return health;
+}
+
+std::string ClientManager::obstacle(const Client& client) const {
+  if (pool_.contains(client.address)) return {};
+  const IpPrefix& gateway = network_.gateway;
+  const std::string subnet = "the subnet " + to_string(gateway.masked());
+  const std::string address = "its address " + to_string(client.address) + " is ";
+  if (client.address == gateway.address) return address + "the gateway's own";
+  if (gateway.contains(client.address)) return address + "no host's in " + subnet;
+  return address + "outside " + subnet;
 }
 
 tunnel::Peer ClientManager::peer_of(const Client& client) const {

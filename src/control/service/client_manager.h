@@ -50,6 +50,7 @@ class ClientManager final : public ClientService {
   const Client* find(const PublicKey& key) const override { return clients_.find(key); }
   const Client* find_by_name(std::string_view name) const override { return clients_.find_by_name(name); }
   std::vector<const Client*> list() const override { return clients_.list(); }
+  std::string obstacle(const Client& client) const override;
   Health health() const override;
 
  private:

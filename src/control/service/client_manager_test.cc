@@ -312,29 +312,52 @@ TEST_F(ClientManagerTest, TakesUpWhereItStopped) {
                                      "create 5: ok 192.168.2.2"));
 }
 
-TEST_F(ClientManagerTest, KeepsButDoesNotServeClientsOutsideTheSubnet) {
+TEST_F(ClientManagerTest, KeepsButDoesNotServeClientsWhoseAddressIsNotForClients) {
   std::vector<Mutation> stored;
   for (int number = 1; number <= 30; ++number) {
     Client client = contract::client(number);
     client.address = IpAddress::v4(0x0a000000u + static_cast<std::uint32_t>(number));
     stored.emplace_back(InsertClient{client});
   }
-  Client gateway = contract::client(31), inside = contract::client(32);
+  Client gateway = contract::client(31), inside = contract::client(32), broadcast = contract::client(33);
   gateway.address = options_.network.gateway.address;
+  broadcast.address = *IpAddress::parse("192.168.2.255");
   stored.emplace_back(InsertClient{gateway});
   stored.emplace_back(InsertClient{inside});
+  stored.emplace_back(InsertClient{broadcast});
   for (const Status& status : store_.inner().commit(stored)) ASSERT_TRUE(status);
 
   start();
   EXPECT_THAT(peers(), ElementsAre("32 192.168.2.32/32"));
-  EXPECT_EQ(manager_->list().size(), 32u);
+  EXPECT_EQ(manager_->list().size(), 33u);
   EXPECT_EQ(log_.lines().size(), 11u) << "ten by name and the count of the others";
-  EXPECT_THAT(log_.lines().back(), HasSubstr("count=21"));
+  EXPECT_THAT(log_.lines().front(), HasSubstr("its address 10.0.0.1 is outside the subnet 192.168.2.0/24"));
+  EXPECT_THAT(log_.lines().back(), HasSubstr("count=22"));
+  EXPECT_EQ(manager_->obstacle(gateway), "its address 192.168.2.1 is the gateway's own");
+  EXPECT_EQ(manager_->obstacle(broadcast), "its address 192.168.2.255 is no host's in the subnet 192.168.2.0/24");
+  EXPECT_EQ(manager_->obstacle(inside), "");
   ask_enabled(1, false);
   ask_enabled(1, true);
   ask_remove(2);
-  EXPECT_THAT(answers(), ElementsAre("disable 1: ok", "enable 1: ok", "remove 2: ok"));
+  EXPECT_THAT(answers(), UnorderedElementsAre("disable 1: ok", "enable 1: conflict ", "remove 2: ok"));
+  ask_enabled(31, true);
+  EXPECT_THAT(answers(), ElementsAre("enable 31: conflict "));
+  EXPECT_FALSE(manager_->find(contract::key(1))->enabled);
   EXPECT_THAT(peers(), ElementsAre("32 192.168.2.32/32"));
+}
+
+TEST_F(ClientManagerTest, SaysWhoHoldsTheGatewaysAddress) {
+  Client gateway = contract::client(1);
+  gateway.address = options_.network.gateway.address;
+  ASSERT_TRUE(store_.inner().commit(std::vector<Mutation>{InsertClient{gateway}})[0]);
+  start();
+  EXPECT_THAT(log_.lines(), ElementsAre(HasSubstr("its address 192.168.2.1 is the gateway's own")));
+  EXPECT_THAT(peers(), IsEmpty());
+  std::string refusal;
+  manager_->set_enabled(contract::key(1), true, [&](const Status& status) { refusal = status.error().message; });
+  EXPECT_EQ(refusal, "Client with public key " + to_string(contract::key(1)) +
+                         " cannot be served: its address 192.168.2.1 is the gateway's own. Delete it and create it "
+                         "anew for another");
 }
 
 TEST_F(ClientManagerTest, RefusesToStartOnAStoreItCannotUse) {

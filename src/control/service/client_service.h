@@ -47,7 +47,8 @@ class ClientService {
   virtual void create(NewClient request, ClientCallback done) = 0;
   /// kNotFound, kUnavailable.
   virtual void remove(const PublicKey& key, StatusCallback done) = 0;
-  /// kNotFound, kUnavailable. Repeating is no error. A disabled client keeps its address.
+  /// kNotFound, kUnavailable; kConflict for enabling one that has an obstacle(). Repeating is no error. A disabled
+  /// client keeps its address.
   virtual void set_enabled(const PublicKey& key, bool enabled, StatusCallback done) = 0;
 
   /// By public key or name; null when unknown. Valid until the strand is left.
@@ -55,6 +56,9 @@ class ClientService {
   virtual const Client* find_by_name(std::string_view name) const = 0;
   /// In order of address.
   virtual std::vector<const Client*> list() const = 0;
+  /// Why a client is not served even when it is enabled, "its address 10.0.0.9 is outside the subnet 192.168.2.0/24";
+  /// empty when nothing stands in its way.
+  virtual std::string obstacle(const Client& client) const = 0;
   virtual Health health() const = 0;
 };
 
