@@ -6,6 +6,7 @@
 // validated before anything is changed. One thread; an empty value is an unset one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -55,7 +56,7 @@ struct Settings {
 constexpr const char* kDefaultApiSocket = "/run/vpn-enabler/api.sock";
 
 /// The longest settings file and secret file that is read; a longer one is a mistake.
-constexpr std::size_t kMaxSettingsFileBytes = 64 * 1024;
+constexpr std::size_t kMaxSettingsFileBytes = std::size_t{64} * 1024;
 
 /// Declares the settings on a command line, then reads them.
 class SettingsOptions {
