@@ -46,7 +46,7 @@ Result<NewClient> parse_new_client(const Request& request) {
   if (!public_key) return fail(public_key.error());
   auto preshared_key = body->preshared_key();
   if (!preshared_key) return fail(preshared_key.error());
-  return NewClient{*public_key, std::move(*preshared_key), body->name().value_or("")};
+  return NewClient{*public_key, std::move(*preshared_key), std::string(body->name().value_or(""))};
 }
 
 Result<PublicKey> parse_public_key(const Request& request) {
@@ -57,7 +57,7 @@ Result<PublicKey> parse_public_key(const Request& request) {
 
 Response describe_created(const Client& client, const ServerInfo& info) {
   Response response;
-  std::string& body = response.body;
+  SecretText& body = response.body;
   body.reserve(320);
   body.append(R"({"serverPublicKey":")").append(to_string(info.public_key));
   body += R"(","serverIP":)";

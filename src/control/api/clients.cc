@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{32} << 10;
 
-void append_member(std::string& out, std::string_view name, std::uint64_t number) {
+void append_member(SecretText& out, std::string_view name, std::uint64_t number) {
   out.append(",\"").append(name).append("\":").append(std::to_string(number));
 }
 
@@ -20,7 +20,7 @@ std::int64_t unix_seconds(WallTime time) {
 }
 
 // `peer` is null for a client that is not in the tunnel.
-void append_client(std::string& out, const Client& client, std::string_view obstacle, const tunnel::PeerStatus* peer) {
+void append_client(SecretText& out, const Client& client, std::string_view obstacle, const tunnel::PeerStatus* peer) {
   out += R"({"name":)";
   append_json_string(out, client.name);
   out.append(R"(,"publicKey":")").append(to_string(client.public_key));
@@ -60,7 +60,7 @@ class ClientListing {
   ClientListing& operator=(const ClientListing&) = delete;
 
   // Appends the next piece of the array; false after the last.
-  bool append_next(std::string& out) {
+  bool append_next(SecretText& out) {
     const std::size_t start = out.size();
     for (; next_ < keys_.size() && out.size() - start < kPieceBytes; ++next_) {
       const Client* client = clients_.find(keys_[next_]);
@@ -117,17 +117,7 @@ Response list_all(ApiContext& context) {
   auto status = context.backend.tunnel.status();
   auto listing = std::make_shared<ClientListing>(context.backend.clients,
                                                  status ? std::move(status->peers) : std::vector<tunnel::PeerStatus>());
-  Response response;
-  const bool more = listing->append_next(response.body);
-  if (more) {
-    response.next_piece = [listing, first = std::move(response.body)](std::string& out) mutable {
-      out += std::exchange(first, {});
-      return listing->append_next(out);
-    };
-    response.body.clear();
-    response.slot = std::move(slot);
-  }
-  return response;
+  return answer_in_pieces(kJsonType, [listing](SecretText& out) { return listing->append_next(out); }, std::move(slot));
 }
 
 }  // namespace

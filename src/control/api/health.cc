@@ -14,7 +14,7 @@ std::string_view status_word(bool ok) {
 Awaitable<Response> get_health(const Request& request, ApiContext& context) {
   const Health health = context.backend.clients.health();
   Response response{.status = health.ok() ? HttpStatus::ok : HttpStatus::service_unavailable};
-  std::string& body = response.body;
+  SecretText& body = response.body;
   body.append(R"({"status":")").append(status_word(health.ok()));
   body.append(R"(","store":")").append(status_word(health.store_ok));
   body.append(R"(","tunnel":")").append(status_word(health.tunnel_ok)).append(R"(")");

@@ -5,27 +5,32 @@
 namespace vpn::control {
 namespace {
 
-using Writer = std::string (*)(const tunnel::TunnelStatus& status, WallTime now);
-
-Response write_status(ApiContext& context, Writer writer, bool secret) {
+Response print_status(ApiContext& context, WgFormat format) {
   BulkSlot slot = take_bulk_slot(context);
   if (!slot) return too_many_bulk_answers();
-  const auto status = context.backend.tunnel.status();
+  auto status = context.backend.tunnel.status();
   if (!status) return error_response(status.error());
-  Response response{.content_type = kTextType, .secret = secret};
-  response.body = writer(*status, context.backend.clock.wall_now());
-  response.slot = std::move(slot);
-  return response;
+  const auto text = std::make_shared<WgText>(format, std::move(*status), context.backend.clock.wall_now());
+  return answer_in_pieces(kTextType, [text](SecretText& out) { return text->append_next(out); }, std::move(slot));
 }
 
 }  // namespace
 
 Awaitable<Response> get_info(const Request&, ApiContext& context) {
-  co_return write_status(context, wg_show, false);
+  co_return print_status(context, WgFormat::kShow);
 }
 
 Awaitable<Response> get_info_conf(const Request&, ApiContext& context) {
-  co_return write_status(context, [](const auto& status, WallTime) { return wg_showconf(status); }, true);
+  co_return print_status(context, WgFormat::kShowconf);
+}
+
+Response answer_in_pieces(std::string_view content_type, std::function<bool(SecretText&)> next_piece, BulkSlot slot) {
+  Response response{.content_type = content_type};
+  if (next_piece(response.body)) {
+    response.next_piece = std::move(next_piece);
+    response.slot = std::move(slot);
+  }
+  return response;
 }
 
 BulkSlot take_bulk_slot(ApiContext& context) {

@@ -3,29 +3,19 @@
 #include "engine/crypto/x25519.h"
 
 namespace vpn::control {
-namespace {
-
-void append_secret(std::string& out, const Secret<kKeySize>& key) {
-  std::string text = reveal_base64(key);
-  out += text;
-  wipe(text.data(), text.size());
-}
-
-}  // namespace
-
 Awaitable<Response> get_keys(const Request&, ApiContext& context) {
   Random& random = context.backend.random;
   const PrivateKey private_key = engine::crypto::generate_private_key(random);
   PresharedKey preshared_key;
   random.fill(preshared_key.reveal_mutable());
 
-  Response response{.secret = true};
-  response.body.reserve(256);  // enough for all of it: growing would leave a copy behind
+  Response response;
+  response.body.reserve(256);
   response.body.append(R"({"public":")").append(to_string(engine::crypto::derive_public_key(private_key)));
   response.body += R"(","private":")";
-  append_secret(response.body, private_key);
+  append_key(response.body, private_key);
   response.body += R"(","preshared":")";
-  append_secret(response.body, preshared_key);
+  append_key(response.body, preshared_key);
   response.body += R"("})";
   co_return response;
 }

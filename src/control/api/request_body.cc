@@ -6,7 +6,6 @@
 #include <span>
 
 #include "base/encoding.h"
-#include "base/secret.h"
 
 namespace vpn::control {
 namespace {
@@ -65,7 +64,7 @@ Failure given_twice(std::string_view name) {
   return fail(ErrorCode::kInvalidArgument, std::string(name) + " is given twice", std::string(name));
 }
 
-Status add_field(RequestBody& body, BodyField field, std::string value) {
+Status add_field(RequestBody& body, BodyField field, SecretText value) {
   if (!body.add(field, std::move(value))) return given_twice(describe(field).name);
   return {};
 }
@@ -83,7 +82,6 @@ class FlatObjectHandler {
 
   FlatObjectHandler(RequestBody& body, std::span<const BodyField> allowed, Status& fault)
       : body_(body), allowed_(allowed), fault_(fault) {}
-  ~FlatObjectHandler() { wipe(text_.data(), text_.size()); }
 
   bool on_document_begin(ErrorCode&) { return true; }
   bool on_document_end(ErrorCode&) { return true; }
@@ -110,7 +108,6 @@ class FlatObjectHandler {
     if (!inside_) return refuse_value(error);
     keep(part);
     const Status added = add_field(body_, field_, text_);
-    wipe(text_.data(), text_.size());
     text_.clear();
     return added || refuse(added, error);
   }
@@ -143,7 +140,7 @@ class FlatObjectHandler {
   Status& fault_;
   bool inside_ = false;
   BodyField field_{};
-  std::string text_;  // of the name or value under way
+  SecretText text_;  // of the name or value under way
 };
 
 Status parse_json(RequestBody& body, std::string_view bytes, std::span<const BodyField> allowed) {
@@ -181,8 +178,8 @@ bool is_utf8(std::string_view text) {
 }
 
 // application/x-www-form-urlencoded: '+' is a space, %XX a byte.
-std::optional<std::string> form_decode(std::string_view text) {
-  std::string decoded;
+std::optional<SecretText> form_decode(std::string_view text) {
+  SecretText decoded;
   decoded.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     std::array<std::uint8_t, 1> byte{};
@@ -202,8 +199,8 @@ std::optional<std::string> form_decode(std::string_view text) {
 }
 
 struct FormPair {
-  std::string name;
-  std::string value;
+  SecretText name;
+  SecretText value;
 };
 
 // Takes the next `name=value` off a form; empty pieces between '&' are skipped by the caller.
@@ -229,9 +226,7 @@ Status parse_form(RequestBody& body, std::string_view form, std::span<const Body
     if (!pair) return fail(pair.error());
     const auto field = find_field(pair->name, allowed);
     if (!field) return fail(field.error());
-    const Status added = add_field(body, *field, pair->value);
-    wipe(pair->value.data(), pair->value.size());
-    if (!added) return added;
+    if (Status added = add_field(body, *field, std::move(pair->value)); !added) return added;
   }
   return {};
 }
@@ -261,13 +256,7 @@ Result<RequestBody> RequestBody::parse(MediaType type, std::string_view bytes,
   return body;
 }
 
-RequestBody::~RequestBody() {
-  for (auto& value : values_) {
-    if (value) wipe(value->data(), value->size());
-  }
-}
-
-bool RequestBody::add(BodyField field, std::string value) {
+bool RequestBody::add(BodyField field, SecretText value) {
   auto& slot = values_[static_cast<std::size_t>(field)];
   if (slot) return false;
   slot = std::move(value);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/key.h"
+#include "control/service/secret_text.h"
 
 namespace vpn::control {
 
@@ -26,7 +27,7 @@ enum class MediaType { kJson, kForm };
 /// for others.
 std::optional<MediaType> parse_media_type(std::string_view content_type);
 
-/// The fields of one body. Wipes itself: one may be a preshared key.
+/// The fields of one body.
 class RequestBody {
  public:
   /// kInvalidArgument, with `field` set where one is at fault. Any number of bytes; depth and count of values are
@@ -34,29 +35,26 @@ class RequestBody {
   static Result<RequestBody> parse(MediaType type, std::string_view bytes, std::initializer_list<BodyField> allowed);
 
   RequestBody() = default;
-  RequestBody(RequestBody&&) = default;
-  RequestBody& operator=(RequestBody&&) = default;
-  ~RequestBody();
 
   /// kInvalidArgument when it is absent or no key.
   Result<PublicKey> public_key() const;
   /// Nothing when it is absent.
   Result<std::optional<PresharedKey>> preshared_key() const;
   /// Whether it is fit for a name is the service's question.
-  const std::optional<std::string>& name() const { return at(BodyField::kName); }
+  std::optional<std::string_view> name() const { return at(BodyField::kName); }
 
   bool has(BodyField field) const { return at(field).has_value(); }
 
   /// False when the field has a value already.
-  bool add(BodyField field, std::string value);
+  bool add(BodyField field, SecretText value);
 
  private:
   explicit RequestBody(MediaType type) : type_(type) {}
   Failure bad_key(BodyField field) const;
-  const std::optional<std::string>& at(BodyField field) const { return values_[static_cast<std::size_t>(field)]; }
+  const std::optional<SecretText>& at(BodyField field) const { return values_[static_cast<std::size_t>(field)]; }
 
   MediaType type_ = MediaType::kJson;
-  std::array<std::optional<std::string>, kBodyFieldCount> values_;
+  std::array<std::optional<SecretText>, kBodyFieldCount> values_;
 };
 
 }  // namespace vpn::control

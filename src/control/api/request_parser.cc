@@ -3,8 +3,6 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 
-#include "base/secret.h"
-
 namespace vpn::control {
 namespace {
 
@@ -13,10 +11,16 @@ namespace http = boost::beast::http;
 // Memory that a connection keeps for the next body; most are a hundred bytes.
 constexpr std::size_t kKeptBytes = 4096;
 
-void wipe_and_clear(std::string& text) {
+void wipe_and_clear(SecretText& text) {
   wipe(text.data(), text.size());
   text.clear();
   if (text.capacity() > kKeptBytes) text.shrink_to_fit();
+}
+
+// A second value of a header that has one is a way to be understood differently by two programs: refused.
+void keep_once(auto& slot, std::string_view value, boost::system::error_code& error) {
+  if (!slot.empty()) error = http::error::bad_value;
+  slot = value;
 }
 
 }  // namespace
@@ -49,12 +53,6 @@ void RequestParser::on_request_impl(Verb method, Text, Text target, int version,
     if (request_.host.empty()) error = http::error::bad_target;
   }
   request_.target = rest;
-}
-
-// A second value of a header that has one is a way to be understood differently by two programs: refused.
-void RequestParser::keep_once(std::string& slot, Text value, ErrorCode& error) {
-  if (!slot.empty()) error = http::error::bad_value;
-  slot.assign(value.data(), value.size());
 }
 
 void RequestParser::on_field_impl(Field name, Text, Text value, ErrorCode& error) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "control/service/secret_text.h"
+
 namespace vpn::control {
 
 using Verb = boost::beast::http::verb;
@@ -20,10 +22,10 @@ struct Request {
   std::string host;    ///< the Host header, or the authority of an absolute target (RFC 9112 section 3.2.2)
   std::string origin;
   std::string sec_fetch_site;
-  std::string authorization;
+  SecretText authorization;
   std::string content_type;
   std::string content_encoding;
-  std::string body;
+  SecretText body;
   bool has_host = false;  ///< HTTP/1.0 may leave it out
   bool http_1_0 = false;
   bool expects_continue = false;
@@ -59,8 +61,6 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_chunk_header_impl(std::uint64_t, Text, ErrorCode&) override {}
   std::size_t on_chunk_body_impl(std::uint64_t remaining, Text piece, ErrorCode& error) override;
   void on_finish_impl(ErrorCode&) override {}
-
-  void keep_once(std::string& slot, Text value, ErrorCode& error);
 
   Request& request_;
   int host_count_ = 0;

@@ -32,6 +32,9 @@ Awaitable<Response> get_health(const Request& request, ApiContext& context);    
 Awaitable<Response> get_version(const Request& request, ApiContext& context);     // version.cc
 Awaitable<Response> get_api_export(const Request& request, ApiContext& context);  // api_export.cc
 
+/// A long answer: `next_piece` gives all of it, as Response::next_piece does. One that is a single piece is sent whole.
+Response answer_in_pieces(std::string_view content_type, std::function<bool(SecretText&)> next_piece, BulkSlot slot);
+
 /// A place among the big answers under way, null when ApiLimits::bulk_answers are; and the 503 for that case.
 BulkSlot take_bulk_slot(ApiContext& context);
 Response too_many_bulk_answers();

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "control/api/router.h"
 #include "control/api/test_gateway.h"
+#include "control/service/test_freed_memory.h"
 #include "engine/crypto/x25519.h"
 
 namespace vpn::control {
@@ -236,6 +237,19 @@ TEST(GetInfo, PrintsWhatWgPrints) {
   EXPECT_EQ(gateway.ask("GET", "/info").status, 503);
 }
 
+TEST(GetInfo, StreamsManyPeersWhole) {
+  TestGateway gateway;
+  tunnel::Delta delta;
+  for (std::uint32_t i = 1; i <= 1'000; ++i) store_le32(delta.set.emplace_back().public_key.bytes.data(), i);
+  ASSERT_TRUE(gateway.tunnel.apply(delta));
+  for (const auto path : {"/info", "/info/conf"}) {
+    const Answer answer = gateway.ask("GET", path);
+    EXPECT_EQ(answer.headers.at("transfer-encoding"), "chunked");
+    EXPECT_EQ(answer.headers.at("content-type"), "text/plain; charset=utf-8");
+    for (const tunnel::Peer& peer : delta.set) EXPECT_THAT(answer.body, HasSubstr(to_string(peer.public_key)));
+  }
+}
+
 TEST(GetClients, ListsStoredStateAndTunnelState) {
   TestGateway gateway;
   EXPECT_EQ(gateway.ask("GET", "/clients").body, "[]");
@@ -458,6 +472,52 @@ TEST(EveryChange, Answers415ForOtherContentTypes) {
     EXPECT_EQ(answer.status, 415) << headers;
     EXPECT_THAT(message_of(answer), HasSubstr("Content-Type must be application/json"));
   }
+}
+
+TEST(EveryRequest, LeavesNoKeyInFreedMemory) {
+  TestGateway gateway([](ApiOptions& options) { options.token = *BearerToken::parse(TestGateway::kToken); });
+  const std::string psk = key_text(9);
+  std::array<std::uint8_t, kKeySize> secret;
+  secret.fill(8);
+  ASSERT_TRUE(gateway.tunnel.configure({PrivateKey(secret), 51820}));
+  FreedMemoryWatch watch(
+      {psk.substr(0, 16), key_text(8).substr(0, 16), R"("private":")", std::string(TestGateway::kToken)});
+  gateway.on_strand([&] { watch.start(); });
+
+  const std::string token = "Authorization: Bearer " + std::string(TestGateway::kToken) + "\r\n";
+  const std::string json = token + "Content-Type: application/json\r\n";
+  const auto body = [&](std::uint8_t number, std::string_view key) {
+    return R"({"publicKey":")" + key_text(number) + R"(","presharedKey":")" + std::string(key) + R"("})";
+  };
+  EXPECT_EQ(gateway.ask("POST", "/client", body(1, psk), json).status, 200);
+  EXPECT_EQ(gateway.ask("POST", "/client", body(2, "\\u0043" + psk.substr(1)), json).status, 200) << "in two parts";
+  EXPECT_EQ(gateway.ask("POST", "/client", body(1, psk), json).status, 409);
+  EXPECT_EQ(gateway.ask("POST", "/client", body(3, psk + "x"), json).status, 400);
+  EXPECT_EQ(gateway
+                .ask("POST", "/client", "presharedKey=" + psk.substr(0, 43) + "%3D&nme=x",
+                     token + "Content-Type: application/x-www-form-urlencoded\r\n")
+                .status,
+            400);
+  // A header and a chunked body that make buffers grow.
+  EXPECT_EQ(gateway.ask("GET", "/keys", "", token + "X: " + std::string(9'000, 'x') + "\r\n").status, 200);
+  RawClient chunked = gateway.connect();
+  chunked.send("POST /client HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + token + "\r\n");
+  for (const std::string& piece : {body(4, psk), std::string(500, ' '), std::string(5'000, ' ')}) {
+    std::array<char, 16> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+    chunked.send(size.data() + piece + "\r\n");
+  }
+  EXPECT_EQ(chunked.send("0\r\n\r\n").receive().status, 200);
+  chunked.end_sending();
+  EXPECT_EQ(gateway.ask("GET", "/info/conf", "", token).status, 200);
+  for (const auto path : {"/keys", "/info/conf"}) EXPECT_EQ(gateway.ask("HEAD", path, "", token).status, 200);
+
+  std::promise<void> stopped;
+  gateway.on_strand([&] { gateway.server().stop([&] { stopped.set_value(); }); });
+  stopped.get_future().wait();
+  gateway.on_strand([&] { watch.stop(); });
+  EXPECT_GT(watch.blocks(), 100u);
+  EXPECT_EQ(watch.finds(), 0u);
 }
 
 TEST(EveryChange, LeavesNoKeyInTheLog) {

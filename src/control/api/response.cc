@@ -18,17 +18,17 @@ constexpr std::string_view kFixedHeaders =
     "X-Frame-Options: DENY\r\n"
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 
-void append_number(std::string& out, std::size_t number) {
+void append_number(SecretText& out, std::size_t number) {
   std::array<char, 20> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   out.append(digits.data(), end);
 }
 
-void append_header(std::string& out, std::string_view name, std::string_view value) {
+void append_header(SecretText& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-void append_body_headers(std::string& out, const Response& response, bool http_1_0) {
+void append_body_headers(SecretText& out, const Response& response, bool http_1_0) {
   if (response.status == HttpStatus::no_content) return;
   const bool pieces = static_cast<bool>(response.next_piece);
   if (pieces || !response.body.empty()) append_header(out, "Content-Type", response.content_type);
@@ -60,7 +60,7 @@ Response error_response(const Error& error) {
   return error_response(http_status(error.code), error.message);
 }
 
-void append_head(std::string& out, const Response& response, const ResponseFraming& framing) {
+void append_head(SecretText& out, const Response& response, const ResponseFraming& framing) {
   out += "HTTP/1.1 ";
   append_number(out, static_cast<unsigned>(response.status));
   out += ' ';
@@ -77,7 +77,7 @@ void append_head(std::string& out, const Response& response, const ResponseFrami
   out += "\r\n";
 }
 
-void append_json_string(std::string& out, std::string_view text) {
+void append_json_string(SecretText& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     if (c == '"' || c == '\\') {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "control/api/error_status.h"
+#include "control/service/secret_text.h"
 
 namespace vpn::control {
 
@@ -27,13 +28,12 @@ using BulkSlot = std::unique_ptr<std::size_t, ReturnSlot>;
 struct Response {
   HttpStatus status = HttpStatus::ok;
   std::string_view content_type = kJsonType;
-  std::string body = {};
+  SecretText body = {};         ///< whole, or the first piece
   std::string_view allow = {};  ///< 405: what the path does serve, "GET, HEAD"
   bool authenticate = false;    ///< 401: says that a bearer token is wanted
   unsigned retry_after_s = 0;   ///< 503
-  bool secret = false;          ///< the body holds a key: wiped once it is sent
-  /// A long answer, in pieces: appends the next to its argument and says whether more will follow. Sent chunked.
-  std::function<bool(std::string&)> next_piece = {};
+  /// A long answer's further pieces: appends the next to its argument and says whether more will follow. Sent chunked.
+  std::function<bool(SecretText&)> next_piece = {};
   BulkSlot slot = {};
 };
 
@@ -49,10 +49,10 @@ struct ResponseFraming {
 };
 
 /// Appends status line and headers.
-void append_head(std::string& out, const Response& response, const ResponseFraming& framing);
+void append_head(SecretText& out, const Response& response, const ResponseFraming& framing);
 
 /// Appends `text` as a JSON string with its quotes. UTF-8 stays as it is.
-void append_json_string(std::string& out, std::string_view text);
+void append_json_string(SecretText& out, std::string_view text);
 
 /// "Mon, 23 Nov 2026 12:07:16 GMT" (RFC 9110 section 5.6.7), made anew once a second.
 class HttpDate {

@@ -6,9 +6,9 @@ namespace vpn::control {
 namespace {
 
 std::string json_string(std::string_view text) {
-  std::string out;
+  SecretText out;
   append_json_string(out, text);
-  return out;
+  return std::string(out);
 }
 
 TEST(JsonString, EscapesWhatMustBe) {

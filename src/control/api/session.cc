@@ -27,6 +27,16 @@ Response refuse_unreadable(const boost::system::error_code& error) {
   return error_response(HttpStatus::bad_request, "this is no HTTP/1.1 request: " + error.message());
 }
 
+// RFC 9112 section 7.1. An empty chunk would end the answer.
+void append_chunk(SecretText& out, std::string_view piece, bool last) {
+  if (!piece.empty()) {
+    std::array<char, 16> size{};
+    out.append(size.data(), std::to_chars(size.data(), size.data() + size.size(), piece.size(), 16).ptr);
+    out.append("\r\n").append(piece).append("\r\n");
+  }
+  if (last) out += "0\r\n\r\n";
+}
+
 }  // namespace
 
 Session::Session(StreamSocket socket, ConnectionKind kind, std::shared_ptr<ServerState> server)
@@ -122,7 +132,9 @@ bool Session::parse() {
   boost::system::error_code error;
   const bool in_header = !parser_->is_header_done();
   if (buffer_.size() > 0) {
-    const std::size_t used = parser_->put(buffer_.data(), error);
+    const auto received = buffer_.data();
+    const std::size_t used = parser_->put(received, error);
+    wipe(received.data(), used);  // a token or a preshared key, which the buffer of an idle connection would keep
     buffer_.consume(used);
     if (in_header) header_bytes_ += used;
     if (error == http::error::need_more) error = {};
@@ -186,36 +198,24 @@ Awaitable<bool> Session::send(Response& response) {
   const auto status = static_cast<unsigned>(response.status);
   ++(status < 400 ? counters.answers_ok : status < 500 ? counters.answers_caller_fault : counters.answers_server_fault);
 
-  if (head) response.body.clear();
-  const bool one_write = response.body.size() <= kOneWriteBytes;
+  const bool one_write = !head && !pieces && response.body.size() <= kOneWriteBytes;
   if (one_write) out_ += response.body;
-  bool sent = co_await write(out_);
-  if (sent && !one_write) sent = co_await write(response.body);
-  if (response.secret) {
-    wipe(out_.data(), out_.size());
-    wipe(response.body.data(), response.body.size());
-  }
-  if (sent && pieces && !head) sent = co_await write_pieces(response, !request_.http_1_0);
-  co_return sent;
+  const bool sent = co_await write(out_);
+  if (one_write) wipe(out_.data(), out_.size());
+  if (!sent || head || one_write) co_return sent;
+  if (pieces) co_return co_await write_pieces(response, !request_.http_1_0);
+  co_return co_await write(response.body);
 }
 
 Awaitable<bool> Session::write_pieces(Response& response, bool chunked) {
-  std::string piece;
-  for (bool more = true; more;) {
-    piece.clear();
-    more = response.next_piece(piece);
-    if (piece.empty()) continue;
+  for (bool last = false;; last = !response.next_piece(response.body)) {
     out_.clear();
-    if (chunked) {
-      std::array<char, 16> size{};
-      out_.append(size.data(), std::to_chars(size.data(), size.data() + size.size(), piece.size(), 16).ptr);
-      out_ += "\r\n";
-    }
-    out_ += piece;
-    if (chunked) out_ += more ? "\r\n" : "\r\n0\r\n\r\n";
-    if (!co_await write(out_)) co_return false;
+    if (chunked) append_chunk(out_, response.body, last);
+    const bool sent = co_await write(chunked ? out_ : response.body);
+    wipe(out_.data(), out_.size());
+    if (!sent || last) co_return sent;
+    response.body.clear();
   }
-  co_return true;
 }
 
 Awaitable<bool> Session::write(std::string_view bytes) {

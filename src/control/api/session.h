@@ -16,6 +16,7 @@
 #include "control/api/response.h"
 #include "control/api/router.h"
 #include "control/api/server_state.h"
+#include "control/service/secret_text.h"
 
 namespace vpn::control {
 
@@ -69,13 +70,14 @@ class Session {
       std::chrono::steady_clock::now();  // a whole request, or the connect
   bool authorized_ = false;              // one of its requests was
 
-  boost::beast::flat_buffer buffer_;  // received and not parsed yet: the header under way, or requests to come
+  boost::beast::basic_flat_buffer<WipingAllocator<char>>
+      buffer_;  // received and not parsed yet: the header under way, or requests to come
   Request request_;
   std::optional<RequestParser> parser_;
   std::size_t header_bytes_ = 0;  // of the request under way, parsed
   std::optional<std::variant<Handler, Response>> decision_;
   std::optional<Response> refusal_;
-  std::string out_;
+  SecretText out_;
   bool idle_ = false;  // between two requests, or behind the last
   bool keep_alive_ = true;
 };

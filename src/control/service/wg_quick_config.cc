@@ -1,7 +1,12 @@
 #include "control/service/wg_quick_config.h"
 
+#include "control/service/secret_text.h"
+
 namespace vpn::control {
 namespace {
+
+/// More than all but the text of variable length takes.
+constexpr std::size_t kFixedBytes = 512;
 
 /// A NAT on the way forgets an idle client after some 30 s at the earliest.
 constexpr int kPersistentKeepalive_s = 25;
@@ -14,12 +19,19 @@ std::string endpoint_text(const std::string& host, std::uint16_t port) {
 }  // namespace
 
 std::string to_text(const WgQuickConfig& config) {
-  std::string text = "[Interface]\n";
-  text += "PrivateKey = " + reveal_base64(config.private_key) + "\n";
+  std::string text;
+  text.reserve(kFixedBytes + config.allowed_ips.size() + config.server_host.size());
+  text += "[Interface]\nPrivateKey = ";
+  append_key(text, config.private_key);
+  text += "\n";
   text += "Address = " + to_string(config.address) + "\n";
   text += "\n[Peer]\n";
   text += "PublicKey = " + to_string(config.server_key) + "\n";
-  if (config.preshared_key) text += "PresharedKey = " + reveal_base64(*config.preshared_key) + "\n";
+  if (config.preshared_key) {
+    text += "PresharedKey = ";
+    append_key(text, *config.preshared_key);
+    text += "\n";
+  }
   text += "AllowedIPs = " + config.allowed_ips + "\n";
   text += "Endpoint = " + endpoint_text(config.server_host, config.server_port) + "\n";
   text += "PersistentKeepalive = " + std::to_string(kPersistentKeepalive_s) + "\n";

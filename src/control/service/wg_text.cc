@@ -63,70 +63,95 @@ std::string size_text(std::uint64_t bytes) {
   return text.data();
 }
 
-std::string list_text(const std::vector<IpPrefix>& prefixes) {
-  std::string text;
-  for (const IpPrefix& prefix : prefixes) text += (text.empty() ? "" : ", ") + to_string(prefix);
-  return text;
+void append_list(SecretText& out, const std::vector<IpPrefix>& prefixes) {
+  std::string_view separator = "";
+  for (const IpPrefix& prefix : prefixes) {
+    out.append(separator).append(to_string(prefix));
+    separator = ", ";
+  }
 }
 
-std::string show_peer(const tunnel::PeerStatus& peer, WallTime now) {
+void show_interface(SecretText& out, const tunnel::TunnelStatus& status) {
+  out.append("interface: ").append(status.interface_name).append("\n");
+  if (!status.private_key.is_zero()) {
+    out.append("  public key: ").append(to_string(status.public_key)).append("\n  private key: (hidden)\n");
+  }
+  if (status.listen_port != 0) out.append("  listening port: ").append(std::to_string(status.listen_port)).append("\n");
+  if (status.fwmark != 0) out.append("  fwmark: ").append(hex(status.fwmark)).append("\n");
+}
+
+void show_peer(SecretText& out, const tunnel::PeerStatus& peer, WallTime now) {
   const tunnel::Peer& config = peer.peer;
-  std::string text = "peer: " + to_string(config.public_key) + "\n";
-  if (has_key(config.preshared_key)) text += "  preshared key: (hidden)\n";
-  if (peer.endpoint) text += "  endpoint: " + to_string(peer.endpoint) + "\n";
-  text += "  allowed ips: " + (config.allowed_ips.empty() ? "(none)" : list_text(config.allowed_ips)) + "\n";
-  if (since_1970(peer.last_handshake) != seconds(0))
-    text += "  latest handshake: " + ago_text(peer.last_handshake, now) + "\n";
+  out.append("\npeer: ").append(to_string(config.public_key)).append("\n");
+  if (has_key(config.preshared_key)) out += "  preshared key: (hidden)\n";
+  if (peer.endpoint) out.append("  endpoint: ").append(to_string(peer.endpoint)).append("\n");
+  out += "  allowed ips: ";
+  if (config.allowed_ips.empty()) out += "(none)";
+  append_list(out, config.allowed_ips);
+  out += '\n';
+  if (since_1970(peer.last_handshake) != seconds(0)) {
+    out.append("  latest handshake: ").append(ago_text(peer.last_handshake, now)).append("\n");
+  }
   if (peer.rx_bytes != 0 || peer.tx_bytes != 0) {
-    text += "  transfer: " + size_text(peer.rx_bytes) + " received, " + size_text(peer.tx_bytes) + " sent\n";
+    out.append("  transfer: ").append(size_text(peer.rx_bytes)).append(" received, ");
+    out.append(size_text(peer.tx_bytes)).append(" sent\n");
   }
   if (config.persistent_keepalive_s != 0) {
-    text += "  persistent keepalive: every " + duration_text(config.persistent_keepalive_s) + "\n";
+    out.append("  persistent keepalive: every ").append(duration_text(config.persistent_keepalive_s)).append("\n");
   }
-  return text;
 }
 
-std::string conf_peer(const tunnel::PeerStatus& peer) {
-  const tunnel::Peer& config = peer.peer;
-  std::string text = "[Peer]\nPublicKey = " + to_string(config.public_key) + "\n";
-  if (has_key(config.preshared_key)) text += "PresharedKey = " + reveal_base64(*config.preshared_key) + "\n";
-  if (!config.allowed_ips.empty()) text += "AllowedIPs = " + list_text(config.allowed_ips) + "\n";
-  if (peer.endpoint) text += "Endpoint = " + to_string(peer.endpoint) + "\n";
-  if (config.persistent_keepalive_s != 0) {
-    text += "PersistentKeepalive = " + std::to_string(config.persistent_keepalive_s) + "\n";
+void conf_interface(SecretText& out, const tunnel::TunnelStatus& status) {
+  out += "[Interface]\n";
+  if (status.listen_port != 0) out.append("ListenPort = ").append(std::to_string(status.listen_port)).append("\n");
+  if (status.fwmark != 0) out.append("FwMark = ").append(hex(status.fwmark)).append("\n");
+  if (!status.private_key.is_zero()) {
+    out += "PrivateKey = ";
+    append_key(out, status.private_key);
+    out += '\n';
   }
-  return text;
+  if (status.peers.empty()) out += '\n';
+}
+
+void conf_peer(SecretText& out, const tunnel::PeerStatus& peer) {
+  const tunnel::Peer& config = peer.peer;
+  out.append("\n[Peer]\nPublicKey = ").append(to_string(config.public_key)).append("\n");
+  if (has_key(config.preshared_key)) {
+    out += "PresharedKey = ";
+    append_key(out, *config.preshared_key);
+    out += '\n';
+  }
+  if (!config.allowed_ips.empty()) {
+    out += "AllowedIPs = ";
+    append_list(out, config.allowed_ips);
+    out += '\n';
+  }
+  if (peer.endpoint) out.append("Endpoint = ").append(to_string(peer.endpoint)).append("\n");
+  if (config.persistent_keepalive_s != 0) {
+    out.append("PersistentKeepalive = ").append(std::to_string(config.persistent_keepalive_s)).append("\n");
+  }
 }
 
 }  // namespace
 
-std::string wg_show(const tunnel::TunnelStatus& status, WallTime now) {
-  std::vector<const tunnel::PeerStatus*> peers;
-  peers.reserve(status.peers.size());
-  for (const tunnel::PeerStatus& peer : status.peers) peers.push_back(&peer);
-  std::sort(peers.begin(), peers.end(), [](const auto* a, const auto* b) {
+WgText::WgText(WgFormat format, tunnel::TunnelStatus status, WallTime now)
+    : format_(format), status_(std::move(status)), now_(now) {
+  peers_.reserve(status_.peers.size());
+  for (const tunnel::PeerStatus& peer : status_.peers) peers_.push_back(&peer);
+  if (format_ != WgFormat::kShow) return;
+  std::sort(peers_.begin(), peers_.end(), [](const auto* a, const auto* b) {
     return std::tie(b->last_handshake, a->peer.public_key) < std::tie(a->last_handshake, b->peer.public_key);
   });
-
-  std::string text = "interface: " + status.interface_name + "\n";
-  if (!status.private_key.is_zero()) {
-    text += "  public key: " + to_string(status.public_key) + "\n";
-    text += "  private key: (hidden)\n";
-  }
-  if (status.listen_port != 0) text += "  listening port: " + std::to_string(status.listen_port) + "\n";
-  if (status.fwmark != 0) text += "  fwmark: " + hex(status.fwmark) + "\n";
-  for (const tunnel::PeerStatus* peer : peers) text += "\n" + show_peer(*peer, now);
-  return text;
 }
 
-std::string wg_showconf(const tunnel::TunnelStatus& status) {
-  std::string text = "[Interface]\n";
-  if (status.listen_port != 0) text += "ListenPort = " + std::to_string(status.listen_port) + "\n";
-  if (status.fwmark != 0) text += "FwMark = " + hex(status.fwmark) + "\n";
-  if (!status.private_key.is_zero()) text += "PrivateKey = " + reveal_base64(status.private_key) + "\n";
-  for (const tunnel::PeerStatus& peer : status.peers) text += "\n" + conf_peer(peer);
-  if (status.peers.empty()) text += "\n";
-  return text;
+bool WgText::append_next(SecretText& out) {
+  const std::size_t start = out.size();
+  const bool show = format_ == WgFormat::kShow;
+  if (next_ == 0) show ? show_interface(out, status_) : conf_interface(out, status_);
+  for (; next_ < peers_.size() && out.size() - start < kPieceBytes; ++next_) {
+    show ? show_peer(out, *peers_[next_], now_) : conf_peer(out, *peers_[next_]);
+  }
+  return next_ < peers_.size();
 }
 
 }  // namespace vpn::control

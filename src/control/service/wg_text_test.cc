@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "control/service/test_freed_memory.h"
+
 namespace vpn::control {
 namespace {
 
@@ -42,8 +44,22 @@ tunnel::TunnelStatus example() {
   return status;
 }
 
+std::string print(WgFormat format, const tunnel::TunnelStatus& status) {
+  WgText text(format, status, kNow);
+  SecretText out;
+  while (text.append_next(out)) {
+  }
+  return std::string(out);
+}
+std::string wg_show(const tunnel::TunnelStatus& status) {
+  return print(WgFormat::kShow, status);
+}
+std::string wg_showconf(const tunnel::TunnelStatus& status) {
+  return print(WgFormat::kShowconf, status);
+}
+
 TEST(WgShow, PrintsAsTheStockToolDoes) {
-  EXPECT_EQ(wg_show(example(), kNow),
+  EXPECT_EQ(wg_show(example()),
             "interface: wg0\n"
             "  public key: ylXzmKVKU7JxEZ+HIljA1ClAatW8f8UZLJZ2bJyjAFY=\n"
             "  private key: (hidden)\n"
@@ -71,7 +87,7 @@ TEST(WgShow, PrintsAsTheStockToolDoes) {
 TEST(WgShow, PrintsABareInterface) {
   tunnel::TunnelStatus status;
   status.interface_name = "wg1";
-  EXPECT_EQ(wg_show(status, kNow), "interface: wg1\n");
+  EXPECT_EQ(wg_show(status), "interface: wg1\n");
 }
 
 TEST(WgShow, NamesEveryUnitOfTimeAndSize) {
@@ -80,7 +96,7 @@ TEST(WgShow, NamesEveryUnitOfTimeAndSize) {
     status.peers = {peer("SlRAAN0hIlDFeahEXDdmdEaaVH43IGqKPVNUuQHSqdI=", {})};
     status.peers[0].last_handshake = kNow - age;
     status.peers[0].rx_bytes = bytes;
-    const std::string text = wg_show(status, kNow);
+    const std::string text = wg_show(status);
     return text.substr(text.find("  latest handshake"));
   };
   EXPECT_EQ(line(seconds(1), 1), "  latest handshake: 1 second ago\n  transfer: 1 B received, 0 B sent\n");
@@ -96,7 +112,7 @@ TEST(WgShow, NamesEveryUnitOfTimeAndSize) {
 }
 
 TEST(WgShow, HidesEverySecret) {
-  const std::string text = wg_show(example(), kNow);
+  const std::string text = wg_show(example());
   EXPECT_EQ(text.find("YDhkXqli"), std::string::npos);
   EXPECT_EQ(text.find("FIOSf1fX"), std::string::npos);
 }
@@ -126,6 +142,45 @@ TEST(WgShowconf, PrintsAsTheStockToolDoes) {
 
 TEST(WgShowconf, PrintsABareInterface) {
   EXPECT_EQ(wg_showconf({}), "[Interface]\n\n");
+}
+
+TEST(WgText, ComesInPiecesOfWholePeers) {
+  tunnel::TunnelStatus status = example();
+  while (status.peers.size() < 1'000) status.peers.push_back(status.peers[1]);
+  for (const WgFormat format : {WgFormat::kShow, WgFormat::kShowconf}) {
+    WgText text(format, status, kNow);
+    SecretText whole;
+    std::size_t pieces = 0;
+    for (bool more = true; more; ++pieces) {
+      SecretText piece;
+      more = text.append_next(piece);
+      EXPECT_LT(piece.size(), WgText::kPieceBytes + 1'000);
+      EXPECT_EQ(piece.back(), '\n');
+      EXPECT_EQ(more, piece.size() >= WgText::kPieceBytes);
+      whole += piece;
+    }
+    EXPECT_GT(pieces, 3u);
+    EXPECT_EQ(std::string_view(whole), print(format, status));
+  }
+}
+
+TEST(WgText, LeavesNoKeyInFreedMemory) {
+  tunnel::TunnelStatus status = example();
+  while (status.peers.size() < 100) status.peers.push_back(status.peers[1]);
+  FreedMemoryWatch watch({"YDhkXqli1GUm", "FIOSf1fXw7v4"});
+  watch.start();
+  {
+    WgText text(WgFormat::kShowconf, status, kNow);
+    SecretText out;
+    text.append_next(out);
+  }
+  EXPECT_GT(watch.blocks(), 300u);
+  EXPECT_EQ(watch.finds(), 0u);
+  {
+    const std::string copy = reveal_base64(status.private_key);
+  }
+  EXPECT_EQ(watch.finds(), 1u) << "what is left is found";
+  watch.stop();
 }
 
 }  // namespace
