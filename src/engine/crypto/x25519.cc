@@ -4,7 +4,10 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <string_view>
 
 #include "base/check.h"
 
@@ -38,6 +41,27 @@ Key import_private_key(const Secret<kKeySize>& key) {
   CHECK(EVP_PKEY_fromdata(context.get(), &imported, EVP_PKEY_KEYPAIR, parameters) == 1);
   return Key(imported);
 }
+
+constexpr PublicKey from_hex(std::string_view hex) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  PublicKey key;
+  for (std::size_t i = 0; i < kKeySize; ++i) {
+    key.bytes[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) * 16 + digit(hex[2 * i + 1]));
+  }
+  return key;
+}
+
+/// The u-coordinates below 2^255 of the points whose order divides 8, on the curve and on its twist: 0, 1 and p - 1,
+/// the two of order 8, and p and p + 1, which are 0 and 1 once more.
+constexpr std::array kLowOrderPoints = {
+    from_hex("0000000000000000000000000000000000000000000000000000000000000000"),
+    from_hex("0100000000000000000000000000000000000000000000000000000000000000"),
+    from_hex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    from_hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    from_hex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    from_hex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    from_hex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+};
 
 }  // namespace
 
@@ -76,10 +100,9 @@ PublicKey derive_public_key(const Secret<kKeySize>& private_key) {
 }
 
 bool is_low_order(const PublicKey& key) {
-  // A clamped scalar is a multiple of 8 and smaller than eight times the order of any large subgroup of the curve and
-  // its twist: it maps the low-order points, and no other, to zero.
-  SharedSecret ignored;
-  return !x25519(ignored, Secret<kKeySize>{}, key);
+  PublicKey masked = key;
+  masked.bytes[31] &= 127;  // x25519 ignores that bit (RFC 7748 section 5)
+  return std::ranges::find(kLowOrderPoints, masked) != kLowOrderPoints.end();
 }
 
 }  // namespace vpn::engine::crypto

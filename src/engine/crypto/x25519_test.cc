@@ -109,6 +109,19 @@ TEST(X25519, RefusesLowOrderPointsAndLeavesNothing) {
   }
 }
 
+TEST(IsLowOrder, AgreesWithX25519OneBitAway) {
+  SeededRandom random(9);
+  const PrivateKey key = generate_private_key(random);
+  for (const std::string_view point : kLowOrderPoints) {
+    for (std::size_t bit = 0; bit < 256; ++bit) {
+      PublicKey peer = public_from_hex(point);
+      peer.bytes[bit / 8] = static_cast<std::uint8_t>(peer.bytes[bit / 8] ^ (1u << bit % 8));
+      SharedSecret shared;
+      EXPECT_EQ(is_low_order(peer), !x25519(shared, key, peer)) << point << " bit " << bit;
+    }
+  }
+}
+
 TEST(IsLowOrder, LetsOrdinaryKeysPass) {
   SeededRandom random(8);
   for (int i = 0; i < 20; ++i) {
