@@ -18,6 +18,10 @@ namespace {
 /// How long open() waits for an earlier process, killed a moment ago, to be gone.
 constexpr int kOpenPatience_ms = 1000;
 
+/// Pages of the log, 16 MB, at which a commit also copies them to the database, the longest that a commit takes. At
+/// SQLite's own 1,000 pages 1 % of lone creations took 7 to 20 ms, at this number 1 to 4 ms, on one disk.
+constexpr int kLogPages = 4000;
+
 Failure not_writable(const std::filesystem::path& path, int error_number) {
   Error error = system_error("cannot write " + path.string(), error_number);
   error.message += ". Make it writable for this user, or point STATE_DIR at a directory that is";
@@ -87,7 +91,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
 
   // Only now, when the file is known to be ours, it is changed. secure_delete: a removed client's preshared key is
   // overwritten.
-  Status ready = database->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+  Status ready = database->execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = " +
+      std::to_string(kLogPages));
   if (ready) ready = sqlite::migrate(*database, *version);
   if (!ready) return fail(opening_failed(path, ready.error()));
   if (Status whole = sqlite::check_integrity(*database, path); !whole) return fail(std::move(whole).error());
