@@ -33,8 +33,6 @@ bool Receiver::run(io::Udp& sockets, IpFamily family, protocol::Moment now) {
         break;
       case InboundDatagram::Verdict::kDropped:
         counters_.add_drop(datagram.reason);
-        // After a restart such a datagram names its peer, and its revival waits with the handshakes.
-        if (datagram.reason == protocol::DropReason::kUnknownIndex) handshakes = true;
         break;
       case InboundDatagram::Verdict::kKeepalive:
         break;
