@@ -15,11 +15,13 @@ constexpr std::array kMigrations = {
   preshared_key BLOB                   -- SECRET, mixed into its handshakes; NULL: none
                 CHECK (length(preshared_key) = 32),
   allowed_ips   TEXT NOT NULL,         -- what the client was told it reaches: 0.0.0.0/0,::/0
-  name          TEXT UNIQUE,           -- for people; NULL: none
+  name          TEXT,                  -- for people, unique; NULL: none
   enabled       INTEGER NOT NULL       -- 1: may connect; 0: may not, and keeps its address
                 CHECK (enabled IN (0, 1)),
   created_at    INTEGER NOT NULL       -- nanoseconds since 1970-01-01 UTC
-) STRICT)",
+) STRICT;
+-- Partial: a client without a name costs a commit no page of it.
+CREATE UNIQUE INDEX client_name ON client (name) WHERE name IS NOT NULL)",
 };
 
 Failure damaged(const std::string& path, const std::string& what) {
