@@ -42,7 +42,7 @@ Result<std::unique_ptr<ClientManager>> ClientManager::start(const Options& optio
 
   std::unique_ptr<ClientManager> manager(
       new ClientManager(options, std::move(*pool), store, tunnel, clock, post, delay, logger));
-  if (Status adopted = manager->adopt(std::move(*stored)); !adopted) return fail(std::move(adopted).error());
+  if (Status adopted = manager->adopt(std::move(stored->clients)); !adopted) return fail(std::move(adopted).error());
   manager->reconciler_.converge();
   malloc_trim(0);  // every client was held three times for a moment: as stored, as wanted and as a delta
   return manager;

@@ -115,7 +115,7 @@ TEST_F(ClientManagerTest, CreatesInStoreMemoryAndTunnel) {
                         .created_at = clock_.wall_now()};
   EXPECT_EQ(*manager_->find(contract::key(1)), expected);
   EXPECT_EQ(manager_->find_by_name("anna"), manager_->find(contract::key(1)));
-  EXPECT_THAT(*store_.load(), ElementsAre(expected));
+  EXPECT_THAT(store_.load()->clients, ElementsAre(expected));
   const auto peers = tunnel_.status()->peers;
   ASSERT_EQ(peers.size(), 1u);
   EXPECT_EQ(peers[0].peer, (tunnel::Peer{.public_key = contract::key(1),
@@ -374,7 +374,7 @@ TEST_F(ClientManagerTest, AnswersWhatWasAcceptedBeforeAStop) {
   manager_->stop();
   ask_create(2);
   EXPECT_THAT(answers(), ElementsAre("create 2: unavailable ", "create 1: ok 192.168.2.2"));
-  EXPECT_EQ(store_.load()->size(), 1u);
+  EXPECT_EQ(store_.load()->clients.size(), 1u);
 }
 
 TEST_F(ClientManagerTest, AppliesABatchToTheTunnelAsOneDelta) {

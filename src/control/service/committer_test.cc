@@ -38,7 +38,7 @@ TEST_F(CommitterTest, AnswersWhenTheCommitIsDone) {
   ASSERT_TRUE(insert(committer, 1));
   strand_.run_until([&] { return answers_.size() == 1; });
   EXPECT_EQ(answers_, std::vector<std::string>{"ok"});
-  EXPECT_EQ(store_.load()->size(), 1u);
+  EXPECT_EQ(store_.load()->clients.size(), 1u);
 }
 
 TEST_F(CommitterTest, GathersWhatArrivesDuringACommitIntoTheNextWithOnePost) {
@@ -78,7 +78,7 @@ TEST_F(CommitterTest, FinishesWhatIsQueuedWhenStopped) {
   EXPECT_EQ(contract::outcome(insert(committer, 11)), "unavailable ");
   strand_.run_posted();
   EXPECT_EQ(answers_, std::vector<std::string>(10, "ok"));
-  EXPECT_EQ(store_.load()->size(), 10u);
+  EXPECT_EQ(store_.load()->clients.size(), 10u);
 }
 
 TEST_F(CommitterTest, TellsWhenTheStoreFailsAndFindsByItselfThatItWorksAgain) {
@@ -93,7 +93,7 @@ TEST_F(CommitterTest, TellsWhenTheStoreFailsAndFindsByItselfThatItWorksAgain) {
   strand_.run_until([&] { return states_.size() == 2; });
   EXPECT_EQ(states_, (std::vector<std::string>{"unavailable ", "ok"}));
   EXPECT_EQ(answers_, (std::vector<std::string>{"unavailable ", "unavailable "}));
-  EXPECT_TRUE(store_.load()->empty());
+  EXPECT_TRUE(store_.load()->clients.empty());
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class GatedStore final : public Store {
   }
 
   std::string description() const override { return inner_.description(); }
-  Result<std::vector<Client>> load() override { return inner_.load(); }
+  Result<Contents> load() override { return inner_.load(); }
   Status probe() override { return inner_.probe(); }
   std::vector<Status> commit(std::span<const Mutation> mutations) override {
     std::unique_lock lock(mutex_);

@@ -36,9 +36,9 @@ class StoreContract : public testing::TestWithParam<std::function<std::unique_pt
   }
 
   std::vector<Client> load() {
-    auto clients = store().load();
-    EXPECT_TRUE(clients) << clients.error().message;
-    return clients ? contract::sorted(std::move(*clients)) : std::vector<Client>{};
+    auto contents = store().load();
+    EXPECT_TRUE(contents) << contents.error().message;
+    return contents ? contract::sorted(std::move(contents->clients)) : std::vector<Client>{};
   }
 
   std::unique_ptr<StoreUnderTest> subject_ = GetParam()();

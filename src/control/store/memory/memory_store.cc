@@ -4,12 +4,12 @@
 
 namespace vpn::control {
 
-Result<std::vector<Client>> MemoryStore::load() {
+Result<Contents> MemoryStore::load() {
   const std::lock_guard lock(mutex_);
   if (failure_) return fail(ErrorCode::kUnavailable, *failure_);
-  std::vector<Client> clients;
-  for (const auto& [key, client] : clients_) clients.push_back(client);
-  return clients;
+  Contents contents;
+  for (const auto& [key, client] : clients_) contents.clients.push_back(client);
+  return contents;
 }
 
 std::vector<Status> MemoryStore::commit(std::span<const Mutation> mutations) {

@@ -16,7 +16,7 @@ namespace vpn::control {
 class MemoryStore final : public Store {
  public:
   std::string description() const override { return "memory (forgotten at exit)"; }
-  Result<std::vector<Client>> load() override;
+  Result<Contents> load() override;
   std::vector<Status> commit(std::span<const Mutation> mutations) override;
   Status probe() override;
 

@@ -29,7 +29,7 @@ TEST(MemoryStore, FailsAsToldAndRecovers) {
   EXPECT_EQ(store.probe().error().message, "disk full");
   store.fail_with(std::nullopt);
   EXPECT_TRUE(store.probe());
-  EXPECT_TRUE(store.load()->empty());
+  EXPECT_TRUE(store.load()->clients.empty());
   EXPECT_TRUE(store.commit(batch)[0]);
 }
 

@@ -59,13 +59,13 @@ TEST(SqliteStoreDisk, RefusesWhileTheDiskIsFullAndGoesOnWhenItHasRoom) {
     EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
     EXPECT_THAT(status.error().message, HasSubstr(directory.file()));
     EXPECT_FALSE(store->probe());
-    EXPECT_EQ(store->load()->size(), number - 1u) << "what is durable is still read";
+    EXPECT_EQ(store->load()->clients.size(), number - 1u) << "what is durable is still read";
 
     std::filesystem::remove(directory.file("ballast"));
     EXPECT_TRUE(store->probe());
     EXPECT_TRUE(insert(*store, number));
     store.reset();
-    EXPECT_EQ(open_store(directory.file())->load()->size(), number);
+    EXPECT_EQ(open_store(directory.file())->load()->clients.size(), number);
   }));
 }
 

@@ -141,7 +141,7 @@ Status SqliteStore::prepare_statements() {
   return {};
 }
 
-Result<std::vector<Client>> SqliteStore::load() {
+Result<Contents> SqliteStore::load() {
   std::vector<Client> clients;
   const auto count = database_.read_integer("SELECT count(*) FROM client");
   if (!count) return fail(opening_failed(path_, count.error()));
@@ -159,7 +159,7 @@ Result<std::vector<Client>> SqliteStore::load() {
   }
   select_all_.reset();
   if (!row) return fail(opening_failed(path_, row.error()));
-  return clients;
+  return Contents{.clients = std::move(clients), .faults = {}};
 }
 
 /// The row on which select_all_ stands. The schema's checks hold for what we wrote, but another tool may have written.

@@ -25,7 +25,7 @@ class SqliteStore final : public Store {
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Logger& logger);
 
   std::string description() const override { return "sqlite at " + path_; }
-  Result<std::vector<Client>> load() override;
+  Result<Contents> load() override;
   std::vector<Status> commit(std::span<const Mutation> mutations) override;
   Status probe() override;
 

@@ -235,7 +235,7 @@ TEST(SqliteStore, WorksAgainWhenTheFullDiskHasRoom) {
     EXPECT_FALSE(limited->probe());
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &room), 0);
     EXPECT_TRUE(limited->probe());
-    EXPECT_EQ(limited->load()->size(), 1u);
+    EXPECT_EQ(limited->load()->clients.size(), 1u);
     EXPECT_TRUE(limited->commit(std::vector<Mutation>{InsertClient{contract::client(2)}})[0]);
   }));
 }
@@ -340,11 +340,11 @@ TEST(SqliteStore, KeepsEveryAcknowledgedClientWhenKilled) {
     while (read(reader.get(), &acknowledged, sizeof acknowledged) == 4) {
     }
 
-    const auto clients = open_store(directory.file())->load();
-    ASSERT_TRUE(clients);
+    const auto contents = open_store(directory.file())->load();
+    ASSERT_TRUE(contents);
     std::set<std::uint32_t> numbers;
-    for (const Client& client : *clients) numbers.insert(load_le32(client.public_key.bytes.data()));
-    ASSERT_EQ(numbers.size(), clients->size()) << "one is there twice";
+    for (const Client& client : contents->clients) numbers.insert(load_le32(client.public_key.bytes.data()));
+    ASSERT_EQ(numbers.size(), contents->clients.size()) << "one is there twice";
     ASSERT_GE(*numbers.rbegin(), acknowledged) << "an acknowledged client is gone";
     ASSERT_EQ(*numbers.rbegin(), numbers.size()) << "a client in the middle is gone";
     ASSERT_EQ(numbers.size() % 3, 0u) << "half a batch is there";
@@ -370,11 +370,12 @@ TEST(SqliteStore, LoadsAHundredThousandClientsQuickly) {
 
   const auto begin = std::chrono::steady_clock::now();
   store = open_store(directory.file());
-  const auto clients = store->load();
+  const auto contents = store->load();
   const auto taken = std::chrono::steady_clock::now() - begin;
-  ASSERT_EQ(clients->size(), batch.size());
-  EXPECT_EQ(clients->front().name, "client 1");
-  EXPECT_EQ(clients->back().name, "client 100000");
+  const std::vector<Client>& clients = contents->clients;
+  ASSERT_EQ(clients.size(), batch.size());
+  EXPECT_EQ(clients.front().name, "client 1");
+  EXPECT_EQ(clients.back().name, "client 100000");
   // About 0.1 s on two idle cores; the bound leaves room for a sanitizer and a busy machine.
   EXPECT_LT(taken, std::chrono::seconds(5)) << taken / std::chrono::milliseconds(1) << " ms";
 }
