@@ -29,6 +29,16 @@ inline Client client(int number) {
           .created_at = WallTime(std::chrono::nanoseconds(1'700'000'000'123'456'789))};
 }
 
+/// The same for tests that need more than 255: numbers up to 2^24, and no name.
+inline Client many_client(int number) {
+  Client many = client(0);
+  store_be32(many.public_key.bytes.data() + 28, static_cast<std::uint32_t>(number));
+  many.public_key.bytes[0] = 1;  // no key of client()
+  many.address = IpAddress::v4(0x0a000000u + static_cast<std::uint32_t>(number));
+  many.name.clear();
+  return many;
+}
+
 inline std::vector<Client> sorted(std::vector<Client> clients) {
   std::sort(clients.begin(), clients.end(),
             [](const Client& a, const Client& b) { return a.public_key < b.public_key; });
