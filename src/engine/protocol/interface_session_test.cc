@@ -1,0 +1,199 @@
+// The life of a session: rekeys, keepalives, the end of its keys, and the addresses it goes over.
+#include "engine/protocol/test_interface.h"
+
+namespace vpn::engine::protocol {
+namespace {
+
+TEST_F(InterfaceTest, InitiatorRekeysOnSendAfter120Seconds) {
+  connect();
+  for (int i = 0; i < 119; ++i) {
+    advance(1s);
+    client_sends();
+    EXPECT_EQ(type_of(client.outbox.back()), MessageType::kData) << i;
+    exchange();
+  }
+  gateway.delivered.clear();
+  advance(1s);
+  EXPECT_EQ(client.send(to_gateway(), now()).verdict, OutVerdict::kSend);  // the old session goes on meanwhile
+  client.expire(now());
+  ASSERT_EQ(client.outbox.size(), 2u);
+  EXPECT_EQ(type_of(client.outbox[1]), MessageType::kHandshakeInitiation);
+  exchange();
+  EXPECT_EQ(gateway.delivered.size(), 1u);
+}
+
+TEST_F(InterfaceTest, ResponderDoesNotRekeyByTime) {
+  connect();
+  for (int i = 0; i < 160; ++i) {
+    advance(1s);
+    gateway_sends();
+    for (const TestDatagram& datagram : gateway.outbox) EXPECT_EQ(type_of(datagram), MessageType::kData) << i;
+    exchange();  // the client answers with keepalives
+  }
+}
+
+TEST_F(InterfaceTest, ReceivingInitiatorRekeysOnceAfter165Seconds) {
+  connect();
+  for (int i = 0; i < 20; ++i) {
+    advance(1s);
+    exchange();
+  }
+  const auto gateway_packet_arrives = [this] {
+    gateway_sends();
+    client.receive(take_one(gateway), now());
+  };
+  clock.advance(144s);
+  gateway_packet_arrives();
+  EXPECT_TRUE(client.outbox.empty());
+  clock.advance(1s);
+  gateway_packet_arrives();
+  EXPECT_EQ(type_of(take_one(client)), MessageType::kHandshakeInitiation);
+  clock.advance(1s);
+  gateway_packet_arrives();
+  EXPECT_TRUE(client.outbox.empty());
+}
+
+TEST_F(InterfaceTest, NothingIsSentOrTakenPast180Seconds) {
+  connect();
+  client_sends();
+  const TestDatagram data = take_one(client);
+  clock.advance(180s);
+  EXPECT_EQ(gateway.receive(data, now()).reason, DropReason::kSessionExpired);
+  EXPECT_EQ(client.send(to_gateway(), now()).verdict, OutVerdict::kStaged);
+}
+
+TEST_F(InterfaceTest, KeysAreWipedAfter540Seconds) {
+  connect();
+  EXPECT_GT(gateway.interface.session_count(), 0u);
+  for (int i = 0; i < 539; ++i) {
+    advance(1s);
+    client.outbox.clear();
+    gateway.outbox.clear();
+  }
+  EXPECT_GT(gateway.interface.session_count(), 0u);
+  advance(1s);
+  EXPECT_EQ(gateway.interface.session_count(), 0u);
+  EXPECT_EQ(client.interface.session_count(), 0u);
+  EXPECT_EQ(client.interface.next_deadline(), kNever);
+  EXPECT_EQ(gateway.interface.next_deadline(), kNever);
+}
+
+TEST_F(InterfaceTest, KeepaliveTenSecondsAfterDataAndNoneAfterAKeepalive) {
+  connect();  // the gateway has received data and sent nothing
+  client.expire(now());
+  advance(9999ms);
+  EXPECT_TRUE(gateway.outbox.empty());
+  advance(1ms);
+  EXPECT_EQ(client.receive(take_one(gateway), now()).verdict, InVerdict::kKeepalive);
+  for (int i = 0; i < 100; ++i) advance(1s);
+  EXPECT_TRUE(client.outbox.empty());  // keepalives are not answered by keepalives
+}
+
+TEST_F(InterfaceTest, NewHandshakeAfterFifteenSecondsWithoutAnAnswer) {
+  connect();
+  client_sends();
+  client.outbox.clear();
+  advance(14999ms);
+  EXPECT_TRUE(client.outbox.empty());
+  advance(335ms);
+  EXPECT_EQ(type_of(take_one(client)), MessageType::kHandshakeInitiation);
+}
+
+TEST_F(InterfaceTest, PersistentKeepaliveFollowsSilence) {
+  connect();
+  client.configure({.peers = {{.public_key = gateway.public_key, .persistent_keepalive_s = 5}}}, now());
+  EXPECT_EQ(gateway.receive(take_one(client), now()).verdict, InVerdict::kKeepalive);
+  advance(4s);
+  client_sends();
+  client.outbox.clear();
+  advance(4s);
+  EXPECT_TRUE(client.outbox.empty());
+  advance(1s);
+  EXPECT_EQ(gateway.receive(take_one(client), now()).verdict, InVerdict::kKeepalive);
+}
+
+TEST_F(InterfaceTest, ClientThatLeftIsNotCalledForEver) {
+  gateway.configure({.peers = {{.public_key = client.public_key, .persistent_keepalive_s = 25}}}, now());
+  connect();
+  std::size_t sent = 0;
+  for (int i = 0; i < 3000; ++i) {  // the client never answers again
+    clock.advance(1s);
+    gateway.expire(now());
+    sent = i < 500 ? 0 : sent + gateway.outbox.size();
+    gateway.outbox.clear();
+  }
+  EXPECT_EQ(sent, 0u);
+  EXPECT_EQ(gateway.interface.next_deadline(), kNever);
+}
+
+TEST_F(InterfaceTest, GatewayWhoseAddressWasConfiguredIsCalledForEver) {
+  client.configure({.peers = {{.public_key = gateway.public_key, .persistent_keepalive_s = 25}}}, now());
+  std::size_t sent = 0;
+  for (int i = 0; i < 3000; ++i) {
+    clock.advance(1s);
+    client.expire(now());
+    sent = i < 2900 ? 0 : sent + client.outbox.size();
+    client.outbox.clear();
+  }
+  EXPECT_GT(sent, 5u);
+}
+
+TEST_F(InterfaceTest, RoamsOnDataInitiationAndResponse) {
+  connect();
+  const Endpoint elsewhere = *Endpoint::parse("198.51.100.7:4242");
+  client.address = elsewhere;
+  client_sends();
+  gateway.receive(take_one(client), now());
+  gateway_sends();
+  EXPECT_EQ(take_one(gateway).to, elsewhere);
+
+  client.address = *Endpoint::parse("[2001:db8::7]:4242");
+  clock.advance(181s);
+  client_sends();
+  TestDatagram initiation = take_one(client);
+  gateway.receive(initiation, now());
+  TestDatagram response = take_one(gateway);
+  EXPECT_EQ(response.to, client.address);
+
+  gateway.address = *Endpoint::parse("203.0.113.9:51820");
+  response.from = gateway.address;
+  client.receive(response, now());
+  EXPECT_EQ(take_one(client).to, gateway.address);
+}
+
+TEST_F(InterfaceTest, DoesNotRoamOnAForgedPacket) {
+  connect();
+  client_sends();
+  TestDatagram forged = take_one(client);
+  forged.bytes.back() ^= 1;
+  forged.from = *Endpoint::parse("198.51.100.7:4242");
+  gateway.receive(forged, now());
+  gateway_sends();
+  EXPECT_EQ(take_one(gateway).to, client.address);
+}
+
+TEST_F(InterfaceTest, SourceAddressIsForgottenOnARetryAndWhenTold) {
+  connect();
+  const auto source = [this] {
+    Bytes buffer(kSealHeadroom + 120 + kSealTailroom);
+    const Bytes inner = to_client();
+    std::copy(inner.begin(), inner.end(), buffer.begin() + kSealHeadroom);
+    OutboundPacket packet;
+    packet.inner = MutableBytes(buffer).subspan(kSealHeadroom, inner.size());
+    gateway.actions.clear();
+    gateway.interface.send({&packet, 1}, now(), gateway.aead, gateway.actions);
+    return gateway.actions.paths().at(packet.path).local;
+  };
+  EXPECT_EQ(source(), gateway.address.address);
+  gateway.interface.forget_sources();
+  EXPECT_FALSE(source());
+  client_sends();
+  gateway.receive(take_one(client), now());
+  EXPECT_EQ(source(), gateway.address.address);
+  clock.advance(16s);  // nothing came back: a new handshake, from whatever source there is
+  gateway.expire(now());
+  EXPECT_FALSE(source());
+}
+
+}  // namespace
+}  // namespace vpn::engine::protocol
