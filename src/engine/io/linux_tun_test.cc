@@ -163,16 +163,20 @@ TEST_F(LinuxTunTest, DropsWhatIsWrittenWhileTheLinkIsDown) {
 // The device of these sends is wg0 itself: its MTU bounds a segment, and what is larger leaves in fragments.
 TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
   set_mtu("wg0", 1280);
-  const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
-  const Bytes datagram(1400, 1);
-  const std::vector<OutgoingDatagram> outgoing(5, {datagram, &path, 0});
-  const UdpSendReport report = udp_->send(outgoing);
-  EXPECT_EQ(report.unsegmented, 1u);
-  EXPECT_EQ(report.sent, 5u);
-  EXPECT_EQ(report.dropped, 0u);
-  const auto fragments = read_udp(10);
-  ASSERT_EQ(fragments.size(), 10u) << "two of each";
-  for (const Bytes& fragment : fragments) EXPECT_EQ(fragment[6] & 0x40, 0) << "Don't Fragment is off";
+  for (const bool source_is_ours : {true, false}) {
+    const protocol::Path path{*Endpoint::parse("10.0.0.2:7"),
+                              *IpAddress::parse(source_is_ours ? "10.0.0.1" : "192.0.2.77"), 0};
+    const Bytes datagram(1400, 1);
+    const std::vector<OutgoingDatagram> outgoing(5, {datagram, &path, 0});
+    const UdpSendReport report = udp_->send(outgoing);
+    EXPECT_EQ(report.unsegmented, 1u);
+    EXPECT_EQ(report.source_retries, source_is_ours ? 0u : 5u);
+    EXPECT_EQ(report.sent, 5u);
+    EXPECT_EQ(report.dropped, 0u);
+    const auto fragments = read_udp(10);
+    ASSERT_EQ(fragments.size(), 10u) << "two of each";
+    for (const Bytes& fragment : fragments) EXPECT_EQ(fragment[6] & 0x40, 0) << "Don't Fragment is off";
+  }
 }
 
 TEST(InterfaceName, IsWhatWgQuickTakes) {

@@ -315,13 +315,15 @@ UdpSendReport LinuxUdp::send(std::span<const OutgoingDatagram> datagrams) {
   return report;
 }
 
-// What sendmmsg refused with `error`: once more without the source address, then one by one.
+// What the kernel refused with `error`: once more without the source address, then one by one.
 void LinuxUdp::send_slowly(std::span<const OutgoingDatagram> datagrams, int error, UdpSendReport& report) {
-  const bool has_source = static_cast<bool>(datagrams.front().path->local);
-  if (has_source && is_source_error(error) && send_one_message(datagrams, false) == 0) {
-    report.sent += datagrams.size();
-    ++report.source_retries;
-    return;
+  if (datagrams.front().path->local && is_source_error(error)) {
+    error = send_one_message(datagrams, false);
+    if (error == 0) {
+      report.sent += datagrams.size();
+      ++report.source_retries;
+      return;
+    }
   }
   if (datagrams.size() == 1 || !is_segment_error(error)) {
     report.dropped += datagrams.size();
@@ -331,8 +333,12 @@ void LinuxUdp::send_slowly(std::span<const OutgoingDatagram> datagrams, int erro
   ++report.unsegmented;
   for (std::size_t i = 0; i < datagrams.size(); ++i) {
     const auto one = datagrams.subspan(i, 1);
-    const bool sent = send_one_message(one, true) == 0 || (has_source && send_one_message(one, false) == 0);
-    sent ? ++report.sent : ++report.dropped;
+    const int refused = send_one_message(one, true);
+    if (refused == 0) {
+      ++report.sent;
+    } else {
+      send_slowly(one, refused, report);
+    }
   }
 }
 
