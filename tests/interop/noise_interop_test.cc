@@ -106,7 +106,8 @@ TEST_P(NoiseInteropTest, SameBytesAndKeysAsTheIndependentHandshake) {
   EXPECT_EQ(responder_keys->receiving, initiator_keys->sending);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, NoiseInteropTest, testing::Range<std::uint64_t>(1, 9));
+INSTANTIATE_TEST_SUITE_P(Seeds, NoiseInteropTest, testing::Range<std::uint64_t>(1, 9),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace vpn::engine::protocol

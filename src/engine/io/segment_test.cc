@@ -14,6 +14,9 @@ struct Case {
   const char* name;
   PacketSpec spec;
 };
+void PrintTo(const Case& segmentation, std::ostream* out) {
+  *out << segmentation.name;
+}
 
 class EverySegmentation : public testing::TestWithParam<Case> {};
 

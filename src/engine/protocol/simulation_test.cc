@@ -322,7 +322,7 @@ TEST_P(SimulationTest, HoldsEveryInvariantForThreeHundredThousandSeconds) {
   EXPECT_GT(simulation.lies_refused(), 1'000u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, testing::Values(1, 2, 3, 4));
+INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, testing::Values(1, 2, 3, 4), testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace vpn::engine::protocol
