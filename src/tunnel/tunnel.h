@@ -65,6 +65,9 @@ struct TunnelStatus {
 struct InterfaceConfig {
   PrivateKey private_key;
   std::uint16_t listen_port = 51820;
+  /// Other gateways (replicas) hold the same key and peers. A client whose session was with one of them is called,
+  /// where the tunnel can (docs/adr/0006).
+  bool has_replicas = false;
 };
 
 /// Every method is safe from any thread and returns soon: no network, no disk.

@@ -35,6 +35,9 @@ struct InterfaceUpdate {
   std::optional<PrivateKey> private_key = {};  ///< all zeros: none
   std::optional<std::uint16_t> listen_port = {};
   std::optional<std::uint32_t> fwmark = {};
+  /// Other gateways hold the same key and peers, so a session that we do not know may be one of theirs, at any time:
+  /// its peer is called (docs/adr/0006), not only in the first 180 s after the peer was added.
+  std::optional<bool> has_replicas = {};
   bool replace_peers = false;
   std::vector<PeerUpdate> peers = {};
 };

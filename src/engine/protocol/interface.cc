@@ -20,6 +20,10 @@ Status Interface::configure(const InterfaceUpdate& update, Moment now, Actions& 
   const std::lock_guard slow(slow_mutex_);
   if (Status fits = check_limits(update); !fits) return fits;
   const bool had_identity = identity_.has_value();
+  if (update.has_replicas) {
+    has_replicas_ = *update.has_replicas;
+    find_newcomers(now);
+  }
   if (update.private_key) set_private_key(*update.private_key, now);
   if (!had_identity && identity_ && up_) {
     // What waited for an identity (kernel netlink.c: the peers' staged packets go once the key is set).
@@ -59,7 +63,6 @@ void Interface::set_private_key(const PrivateKey& given, Moment now) {
   // Clamped, as the kernel keeps it: one key has one form, so every life of it makes the same session indices.
   const PrivateKey key = given.is_zero() ? given : crypto::clamp(given);
   if (identity_ ? identity_->private_key == key : key.is_zero()) return;
-  newcomers_.clear();
   if (key.is_zero()) {
     identity_.reset();
   } else {
@@ -73,11 +76,11 @@ void Interface::set_private_key(const PrivateKey& given, Moment now) {
   for (const auto& [public_key, peer] : peers_) {
     peer->handshake.forget_identity();
     release_handshake_index(*peer);
-    if (is_newcomer(*peer, now)) add_newcomer(*peer, now);
     const std::lock_guard lock(peer->mutex);
     peer->keypairs.expire_sending();
     peer->last_sent_handshake = Instant::min();
   }
+  find_newcomers(now);
 }
 
 void Interface::configure_peer(const PeerUpdate& update, Moment now, Actions& actions) {
@@ -120,6 +123,14 @@ Peer& Interface::add_peer(const PublicKey& key, Moment now) {
   return *peers_.emplace(key, std::move(peer)).first->second;
 }
 
+void Interface::find_newcomers(Moment now) {
+  newcomers_.clear();
+  revival_until_.store(Instant::min().time_since_epoch().count(), std::memory_order_relaxed);
+  for (const auto& [public_key, peer] : peers_) {
+    if (is_newcomer(*peer, now)) add_newcomer(*peer, now);
+  }
+}
+
 void Interface::add_newcomer(Peer& peer, Moment now) {
   if (!identity_) return;
   if (newcomers_swept_ == Instant::min() || now.boot - newcomers_swept_ >= kRejectAfterTime) {
@@ -127,7 +138,8 @@ void Interface::add_newcomer(Peer& peer, Moment now) {
     newcomers_swept_ = now.boot;
   }
   newcomers_.emplace(session_index_->tag(peer.public_key), &peer);
-  revival_until_.store((peer.added + kRejectAfterTime).time_since_epoch().count(), std::memory_order_relaxed);
+  const Instant until = has_replicas_ ? kNever : std::max(peer.added + kRejectAfterTime, revival_until());
+  revival_until_.store(until.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 void Interface::change_allowed_ips(Peer& peer, const PeerUpdate& update) {

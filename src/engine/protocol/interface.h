@@ -69,7 +69,8 @@ class Interface {
 
   /// Datagrams from the network. Data packets are opened in place and their verdict set; handshake messages are copied
   /// to a bounded queue for process_handshakes(). So is, in the first 180 s after a peer was added, the index of a data
-  /// packet that no session has: it may be of the peer's session with our earlier life (docs/adr/0002).
+  /// packet that no session has: it may be of the peer's session with our earlier life (docs/adr/0002), or, at any
+  /// time, with a replica of ours.
   void receive(std::span<InboundDatagram> datagrams, Moment now, crypto::Aead& aead, Actions& actions);
 
   // --- Handshakes and time, the slow path: interface_handshake.cc ---
@@ -171,13 +172,19 @@ class Interface {
   void begin_session(Peer& peer, bool initiator, Moment now);
   void authenticated_handshake(Peer& peer, std::size_t size, Moment now);
   void revive(const Revival& revival, Moment now, Actions& actions);
-  bool is_newcomer(const Peer& peer, Moment now) const { return now.boot - peer.added < kRejectAfterTime; }
+  /// Whether a session of the peer's that we do not know may be worth a call.
+  bool is_newcomer(const Peer& peer, Moment now) const {
+    return has_replicas_ || now.boot - peer.added < kRejectAfterTime;
+  }
   void add_newcomer(Peer& peer, Moment now);
+  /// When what makes a newcomer has changed.
+  void find_newcomers(Moment now);
   void expire_peer(Peer& peer, Moment now, Actions& actions);
   void zero_keys(Peer& peer);
   std::uint32_t claim_handshake_index(Peer& peer);
   void release_handshake_index(Peer& peer);
   PrivateKey make_ephemeral();
+  Instant revival_until() const { return Instant(Instant::duration(revival_until_.load(std::memory_order_relaxed))); }
 
   /// The caller holds slow_mutex_.
   PeerSnapshot show(Peer& peer) const;
@@ -188,7 +195,7 @@ class Interface {
   std::atomic<std::size_t> mtu_bytes_{1420};
   std::atomic<bool> up_{false};
   std::atomic<Instant::rep> revival_until_{
-      Instant::min().time_since_epoch().count()};  ///< 180 s after the last newcomer
+      Instant::min().time_since_epoch().count()};  ///< 180 s after the last newcomer; kNever with replicas
   StagedBytes staged_bytes_{0};
   std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(DropReason::kCount)> quiet_drops_{};
 
@@ -199,6 +206,7 @@ class Interface {
   // Guarded by slow_mutex_.
   std::optional<StaticIdentity> identity_;
   std::optional<SessionIndex> session_index_;
+  bool has_replicas_ = false;
   CookieChecker cookie_checker_;
   RateLimiter rate_limiter_;
   RateLimiter revival_limiter_;  ///< of its own: its sources are not proven

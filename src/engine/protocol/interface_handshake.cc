@@ -234,7 +234,9 @@ void Interface::revive(const Revival& revival, Moment now, Actions& actions) {
     if (!is_newcomer(peer, now)) continue;
     {
       const std::lock_guard lock(peer.mutex);
-      if (!peer.may_initiate(now.boot) || sealing_keypair(peer, 1, now)) continue;  // called, or found us already
+      if (!peer.may_initiate(now.boot)) continue;  // called already
+      // It has found us already; unless it has left since for a replica that is now gone.
+      if (!has_replicas_ && sealing_keypair(peer, 1, now)) continue;
     }
     if (!revival_limiter_.allow(revival.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
     // The path is the packet's own word, so it is used once and not kept: only an authenticated answer moves the

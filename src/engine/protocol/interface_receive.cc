@@ -65,7 +65,7 @@ std::size_t Interface::find_sessions(std::span<InboundDatagram> datagrams, Momen
       last = &datagram;
     } else {
       drop(datagram, DropReason::kUnknownIndex);
-      if (now.boot.time_since_epoch().count() < revival_until_.load(std::memory_order_relaxed)) queue_revival(datagram);
+      if (now.boot < revival_until()) queue_revival(datagram);
     }
   }
   return run_count;

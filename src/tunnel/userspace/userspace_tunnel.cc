@@ -63,6 +63,7 @@ Status UserspaceTunnel::configure(const InterfaceConfig& config) {
   InterfaceUpdate update;
   update.private_key = config.private_key;
   update.listen_port = config.listen_port;
+  update.has_replicas = config.has_replicas;
   return device_->configure(update);
 }
 
