@@ -44,9 +44,14 @@ struct Contents {
   std::vector<std::string> faults;
 };
 
+class SharedStore;
+
 class Store {
  public:
   virtual ~Store() = default;
+
+  /// This store when several gateways may use it at once, else null.
+  virtual SharedStore* shared() { return nullptr; }
 
   /// For people: "sqlite at /var/lib/vpn-enabler/clients.db". Holds no password.
   virtual std::string description() const = 0;
@@ -89,6 +94,8 @@ constexpr std::size_t kMaxChangedKeys = 1024;
 
 class SharedStore : public Store {
  public:
+  SharedStore* shared() final { return this; }
+
   // load(): kUnavailable while the store is away. commit(): when the store goes away in the middle, a mutation may have
   // been applied although its status is kUnavailable; before anything else succeeds, an insertion of that kind is taken
   // back, so that a client whose creation was refused is not there. Addresses and names are unique among replicas:
