@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/test_namespace.h"
+#include "base/test_namespace.h"
 
 namespace vpn::host {
 namespace {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "host/test_namespace.h"
+#include "base/test_namespace.h"
 
 namespace vpn::host {
 namespace {

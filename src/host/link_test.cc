@@ -9,8 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/test_namespace.h"
 #include "host/interface_addresses.h"
-#include "host/test_namespace.h"
 
 namespace vpn::host {
 namespace {

@@ -10,8 +10,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "base/test_namespace.h"
 #include "host/nftables.h"
-#include "host/test_namespace.h"
 
 namespace vpn::host {
 namespace {

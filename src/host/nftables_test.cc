@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include "host/test_namespace.h"
+#include "base/test_namespace.h"
 
 namespace vpn::host {
 namespace {

@@ -1,12 +1,13 @@
 #include "engine/io/linux_tun.h"
 
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "base/test_namespace.h"
 #include "engine/io/coalesce.h"
 #include "engine/io/linux_udp.h"
-#include "engine/io/test_namespace.h"
 #include "engine/io/test_packets.h"
 
 namespace vpn::engine::io {
@@ -20,12 +21,11 @@ constexpr int kPatienceMs = 10'000;
 class LinuxTunTest : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(enter_new_namespace());
     auto tun = LinuxTun::open("wg0", 1420);
     ASSERT_TRUE(tun) << tun.error().message;
     tun_ = std::move(*tun);
-    set_address("wg0", "10.0.0.1");
-    set_up("wg0", true);
+    TestNamespace::ip("address add 10.0.0.1/24 dev wg0");
+    TestNamespace::ip("link set wg0 up");
     auto udp = LinuxUdp::open(2000, 0);
     ASSERT_TRUE(udp) << udp.error().message;
     udp_ = std::move(*udp);
@@ -85,6 +85,8 @@ class LinuxTunTest : public testing::Test {
     return datagrams;
   }
 
+  TestNamespace namespace_;
+  TestNamespace::Visit visit_ = namespace_.enter();
   std::unique_ptr<LinuxTun> tun_;
   std::shared_ptr<Udp> udp_;
   std::size_t super_packets_ = 0;
@@ -92,7 +94,7 @@ class LinuxTunTest : public testing::Test {
 
 TEST_F(LinuxTunTest, HasTheMtuAskedFor) {
   EXPECT_EQ(tun_->mtu_bytes(), 1420);
-  set_mtu("wg0", 1280);
+  TestNamespace::ip("link set wg0 mtu 1280");
   EXPECT_EQ(tun_->mtu_bytes(), 1280);
 }
 
@@ -153,7 +155,7 @@ TEST_F(LinuxTunTest, WritesPacketByPacketWhatTheKernelRefuses) {
 }
 
 TEST_F(LinuxTunTest, DropsWhatIsWrittenWhileTheLinkIsDown) {
-  set_up("wg0", false);
+  TestNamespace::ip("link set wg0 down");
   const Bytes packet = make_packet({});
   const iovec piece{const_cast<std::uint8_t*>(packet.data()), packet.size()};
   const TunWrite write{{.checksum_valid = true}, {&piece, 1}, packet.size()};
@@ -162,7 +164,7 @@ TEST_F(LinuxTunTest, DropsWhatIsWrittenWhileTheLinkIsDown) {
 
 // The device of these sends is wg0 itself: its MTU bounds a segment, and what is larger leaves in fragments.
 TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
-  set_mtu("wg0", 1280);
+  TestNamespace::ip("link set wg0 mtu 1280");
   for (const bool source_is_ours : {true, false}) {
     const protocol::Path path{*Endpoint::parse("10.0.0.2:7"),
                               *IpAddress::parse(source_is_ours ? "10.0.0.1" : "192.0.2.77"), 0};

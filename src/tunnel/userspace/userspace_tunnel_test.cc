@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdio>
 
+#include "base/test_namespace.h"
 #include "host/linux_host.h"
-#include "host/test_namespace.h"
 #include "tunnel/tunnel_contract_test.h"
 
 namespace vpn::tunnel {
@@ -54,8 +54,8 @@ class UserspaceRig {
  private:
   void bring_up(const std::string& name) { CHECK(host_.configure_link({name, {}, 1420})); }
 
-  host::TestNamespace namespace_;
-  host::TestNamespace::Visit visit_ = namespace_.enter();
+  TestNamespace namespace_;
+  TestNamespace::Visit visit_ = namespace_.enter();
   SystemClock clock_;
   SystemRandom random_;
   NullLogger logger_;

@@ -7,19 +7,22 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/check.h"
 #include "base/unique_fd.h"
 
-namespace vpn::host {
+namespace vpn {
 
 /// A fresh network namespace with its loopback up. It ends when nothing is left in it.
 class TestNamespace {
@@ -44,11 +47,24 @@ class TestNamespace {
     CHECK(setns(home.get(), CLONE_NEWNET) == 0);
   }
 
-  int fd() const { return fd_.get(); }
   Visit enter() const { return Visit(fd_.get()); }
+  /// A name of this namespace for `ip`, good while this lives.
+  std::string path() const { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd_.get()); }
 
-  /// Runs `ip ARGUMENTS` in the calling thread's namespace.
-  static void ip(const std::string& arguments) { EXPECT_EQ(std::system(("ip " + arguments).c_str()), 0) << arguments; }
+  /// Runs `ip ARGUMENTS` in the calling thread's namespace. An argument holds no space.
+  static void ip(const std::string& arguments) {
+    std::istringstream rest("ip " + arguments);
+    std::vector<std::string> words;
+    for (std::string word; rest >> word;) words.push_back(word);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_t child = 0;
+    ASSERT_EQ(posix_spawnp(&child, "ip", nullptr, nullptr, argv.data(), environ), 0);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "ip " << arguments;
+  }
 
  private:
   static UniqueFd open_current() {
@@ -64,8 +80,7 @@ class TestNamespace {
 inline void lay_cable(const TestNamespace& a, const std::string& name, const TestNamespace& b,
                       const std::string& peer_name) {
   const auto visit = a.enter();
-  const std::string other = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(b.fd());
-  TestNamespace::ip("link add name " + name + " type veth peer name " + peer_name + " netns " + other);
+  TestNamespace::ip("link add name " + name + " type veth peer name " + peer_name + " netns " + b.path());
 }
 
 /// Runs `body` without the NET_ADMIN capability, on a thread of its own since a thread does not get it back.
@@ -80,4 +95,4 @@ inline void without_net_admin(const std::function<void()>& body) {
   }).join();
 }
 
-}  // namespace vpn::host
+}  // namespace vpn
