@@ -8,29 +8,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "base/test_directory.h"
+#include "engine/test_counting_clock.h"
 
 namespace vpn::engine {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Counts how often it is read: the server reads it at every turn of its loop.
-class CountingClock final : public Clock {
- public:
-  Instant now() const override {
-    ++readings;
-    return clock_.now();
-  }
-  WallTime wall_now() const override { return clock_.wall_now(); }
-  mutable std::atomic<int> readings = 0;
-
- private:
-  SystemClock clock_;
-};
 
 /// This process can open no descriptor while this lives.
 class NoDescriptors {
@@ -51,20 +38,14 @@ class NoDescriptors {
 
 class UapiServerTest : public testing::Test {
  protected:
-  UapiServerTest() {
-    char pattern[] = "/tmp/uapi_server_test.XXXXXX";
-    directory_ = ::mkdtemp(pattern);
-  }
-  ~UapiServerTest() override { std::filesystem::remove_all(directory_); }
-
   Result<std::unique_ptr<UapiServer>> open() {
     protocol::InterfaceSnapshot snapshot;
     snapshot.listen_port = 5;
     UapiHandler handler{.configure = [](const protocol::InterfaceUpdate&) { return Status(); },
                         .snapshot = [snapshot] { return snapshot; }};
-    return UapiServer::open(directory_, "wg0", std::move(handler), clock_);
+    return UapiServer::open(directory_.path(), "wg0", std::move(handler), clock_);
   }
-  std::string path() const { return directory_ + "/wg0.sock"; }
+  std::string path() const { return directory_.path() / "wg0.sock"; }
 
   static UniqueFd make_socket() { return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
   void connect(const UniqueFd& fd) const {
@@ -97,7 +78,7 @@ class UapiServerTest : public testing::Test {
     return ::poll(&polled, 1, static_cast<int>(timeout.count())) == 1;
   }
 
-  std::string directory_;
+  TestDirectory directory_;
   CountingClock clock_;
 };
 
@@ -204,8 +185,8 @@ TEST_F(UapiServerTest, RemovesItsSocketAtTheEnd) {
 TEST_F(UapiServerTest, NoticesThatItsSocketIsRemoved) {
   const auto server = open();
   ASSERT_TRUE(server);
-  std::ofstream(directory_ + "/other");
-  std::filesystem::remove(directory_ + "/other");
+  std::ofstream(directory_.path() / "other");
+  std::filesystem::remove(directory_.path() / "other");
   EXPECT_FALSE(readable_within((*server)->closed_fd(), 20ms));
   std::filesystem::remove(path());
   EXPECT_TRUE(readable_within((*server)->closed_fd(), 5s));

@@ -8,6 +8,7 @@
 #include "engine/crypto/x25519.h"
 #include "engine/io/memory_link.h"
 #include "engine/io/test_packets.h"
+#include "engine/test_counting_clock.h"
 
 namespace vpn::engine {
 namespace {
@@ -18,20 +19,6 @@ using protocol::Interface;
 using protocol::InterfaceUpdate;
 using protocol::PeerUpdate;
 using namespace std::chrono_literals;
-
-/// Counts how often it is read: a worker reads it a few times at every turn of its loop.
-class CountingClock final : public Clock {
- public:
-  Instant now() const override {
-    ++readings;
-    return clock_.now();
-  }
-  WallTime wall_now() const override { return clock_.wall_now(); }
-  mutable std::atomic<int> readings = 0;
-
- private:
-  SystemClock clock_;
-};
 
 /// Can hold whoever next makes a key. The core makes one for an initiation, in its slow path and under no other lock.
 class HoldingRandom final : public Random {
