@@ -311,6 +311,26 @@ TYPED_TEST_P(TunnelContract, TakesTenThousandPeersInOneDelta) {
   EXPECT_LT(SystemClock().now() - start, std::chrono::seconds(20));
 }
 
+// Another implementation overflowed its stack near 24,000 peers.
+TYPED_TEST_P(TunnelContract, HoldsTensOfThousandsOfPeersAndExchangesThemForOthers) {
+  const auto new_peers = [this] {
+    std::vector<Peer> peers(30'000);
+    for (std::uint32_t i = 0; i < peers.size(); ++i) {
+      this->random_.fill(peers[i].public_key.bytes);
+      peers[i].allowed_ips.push_back({IpAddress::v4(0x0a000000 + i), 32});
+    }
+    return peers;
+  };
+  const std::vector<Peer> first = new_peers(), second = new_peers();
+  this->set(first);
+  this->expect_holds(first);
+  this->apply(diff(second, this->status().peers));  // all of the first go, and their addresses move
+  this->expect_holds(second);
+  this->apply(diff({}, this->status().peers));
+  this->expect_holds({});
+  this->set(first);  // these end with the tunnel
+}
+
 REGISTER_TYPED_TEST_SUITE_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst, ShowsWhatWasSet,
                             ShowsOnePeerAsItShowsThemAll, MakesAPeerExactlyWhatIsSet,
                             MovesAllowedIpsFromWhoeverHeldThem, SwapsAllowedIpsInOneDelta,
@@ -318,6 +338,7 @@ REGISTER_TYPED_TEST_SUITE_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst, S
                             KeepsItsPeersWhenItsOwnKeyChanges, IsNeverAPeerOfItself,
                             SaysThatAPortIsTakenAndChangesNothing, LearnsWhereAPeerCallsFrom,
                             KeepsALearnedEndpointWhenThePeerOrAnotherIsSet, ForgetsTheEndpointOfARemovedPeer,
-                            RestoresEndpointsOnlyWhereNoneWasLearned, TakesTenThousandPeersInOneDelta);
+                            RestoresEndpointsOnlyWhereNoneWasLearned, TakesTenThousandPeersInOneDelta,
+                            HoldsTensOfThousandsOfPeersAndExchangesThemForOthers);
 
 }  // namespace vpn::tunnel
