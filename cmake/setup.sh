@@ -62,8 +62,10 @@ quietly() {
 # Configures (the first time) and builds a preset.
 build_preset() {
   local directory=build/$1
-  mkdir -p "$directory"
-  : >"$directory/build.log"
+  if ! { mkdir -p "$directory" && : >"$directory/build.log"; } 2>/dev/null; then
+    echo "$0: $(id -un) cannot write in $PWD/$directory; run it as the user who owns that, for example: sudo $0 --build-only" >&2
+    exit 1
+  fi
   if [ ! -f "$directory/build.ninja" ]; then
     quietly "$directory/build.log" cmake --preset "$1"
   fi
