@@ -73,6 +73,8 @@ def fault_of(place, quoted, angled):
     if quoted:
         if not (SRC / quoted).is_file() and not (SRC / (quoted + ".in")).is_file():
             return "no such header below src/"
+        if is_test(pathlib.Path(quoted)):
+            return "only tests may include it"
         target = own_folder(quoted)
         allowed = target == folder or any(
             quoted == entry or (not entry.endswith(".h") and within(quoted, [entry])) for entry in MAY_INCLUDE[folder])
