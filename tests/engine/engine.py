@@ -209,8 +209,8 @@ os.execve(sys.argv[1], [sys.argv[1], "handed", "-f"],
 
 
 def thousands_of_peers():
-    """30,000 peers set, shown, exchanged and removed by stock `wg`. Another engine overflowed its stack near 24,000; ours has stacks of
-    1 MiB here, too small for a call that goes 35 bytes deeper with each peer."""
+    """30,000 peers set, shown, exchanged and removed by stock `wg`. Another engine overflowed its stack near 24,000; ours has
+    stacks of 1 MiB here, too small for a call that goes 35 bytes deeper with each peer."""
     count = 30_000
     node = Node("machine")
     engine = node.spawn(["prlimit", f"--stack={2**20}", ENGINE, "tun0", "--foreground"])
