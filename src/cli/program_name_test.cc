@@ -6,24 +6,19 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_directory.h"
+
 namespace vpn::cli {
 namespace {
 
 class ProgramName : public testing::Test {
  protected:
-  ProgramName() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "program-name-test-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  ~ProgramName() override {
-    ::setenv("PATH", path_.c_str(), 1);
-    std::filesystem::remove_all(directory_);
-  }
+  ~ProgramName() override { ::setenv("PATH", path_.c_str(), 1); }
 
   const std::string path_ = ::getenv("PATH");
   const std::filesystem::path self_ = std::filesystem::read_symlink("/proc/self/exe");
-  std::filesystem::path directory_;
+  const TestDirectory test_directory_;
+  const std::filesystem::path& directory_ = test_directory_.path();
 };
 
 TEST_F(ProgramName, IsTheNameWhereTheShellFindsThisFileByIt) {

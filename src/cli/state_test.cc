@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "base/test_directory.h"
 #include "cli/small_file.h"
 
 namespace vpn::cli {
@@ -31,14 +31,8 @@ mode_t mode_of(const std::filesystem::path& path) {
 
 class StateTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "state-test-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::filesystem::path directory_;
+  const TestDirectory test_directory_;
+  const std::filesystem::path& directory_ = test_directory_.path();
   SystemRandom random_;
 };
 
