@@ -60,6 +60,8 @@ def aead_questions():
 
 
 def main():
+    if not VECTORS.is_dir():
+        sys.exit(f"there is no {VECTORS}: tests/interop/wycheproof.sh fetches it")
     questions = [*x25519_questions(), *aead_questions()]
     asked = "".join(question + "\n" for _, question, _ in questions)
     answers = subprocess.run([sys.argv[1]], input=asked, stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
