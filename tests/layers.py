@@ -21,7 +21,9 @@ MAY_INCLUDE = {
     "tunnel": ["base"],
     "tunnel/memory": ["base", "tunnel", "engine/crypto/x25519.h"],  # status() tells the public key
     "tunnel/userspace": ["base", "tunnel", "engine"],
-    "host": ["base"],
+    "tunnel/kernel": ["base", "netlink", "tunnel", "engine/crypto/x25519.h"],  # configure() compares public keys
+    "netlink": ["base"],
+    "host": ["base", "netlink"],
     "control/model": ["base"],
     "control/store": ["base", "control/model"],
     "control/store/memory": ["base", "control/model", "control/store"],
@@ -42,7 +44,8 @@ MAY_INCLUDE = {
 THIRD_PARTY = {
     r"tl/expected\.hpp": ["base"],
     r"openssl/|intel-ipsec-mb\.h": ["engine/crypto"],
-    r"libmnl/|nftables/": ["host"],
+    r"libmnl/": ["netlink"],
+    r"nftables/": ["host"],
     r"sqlite3\.h": ["control/store/sqlite"],
     r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp": ["control/api", "main.cc"],
     r"boost/": ["control/api"],

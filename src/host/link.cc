@@ -9,7 +9,7 @@
 #include <string>
 
 #include "host/interface_addresses.h"
-#include "host/netlink.h"
+#include "netlink/socket.h"
 
 namespace vpn::host {
 namespace {
@@ -19,17 +19,18 @@ constexpr std::size_t kMaxInterfaceNameSize = IF_NAMESIZE - 1;
 // The interface under work: requests about it, whose errors name it.
 class Link {
  public:
-  Link(NetlinkSocket& socket, const std::string& name, unsigned index) : socket_(socket), name_(name), index_(index) {}
+  Link(netlink::Socket& socket, const std::string& name, unsigned index)
+      : socket_(socket), name_(name), index_(index) {}
 
   Status set_mtu(int mtu_bytes) {
-    NetlinkRequest request(RTM_NEWLINK, 0);
+    netlink::Request request(RTM_NEWLINK, 0);
     request.put_fixed_part<ifinfomsg>().ifi_index = static_cast<int>(index_);
     request.put_u32(IFLA_MTU, static_cast<std::uint32_t>(mtu_bytes));
     return send(request, "cannot set the MTU of " + name_ + " to " + std::to_string(mtu_bytes));
   }
 
   Status set_up() {
-    NetlinkRequest request(RTM_NEWLINK, 0);
+    netlink::Request request(RTM_NEWLINK, 0);
     auto& link = request.put_fixed_part<ifinfomsg>();
     link.ifi_index = static_cast<int>(index_);
     link.ifi_flags = IFF_UP;
@@ -39,20 +40,20 @@ class Link {
 
   // One that is there already stays as it is.
   Status add_address(const IpPrefix& address) {
-    NetlinkRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    netlink::Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
     put_address(request, address);
     return send(request, "cannot give " + name_ + " the address " + to_string(address));
   }
 
   // One that is gone already is no error: the kernel removes secondaries together with their primary.
   Status remove_address(const IpPrefix& address) {
-    NetlinkRequest request(RTM_DELADDR, 0);
+    netlink::Request request(RTM_DELADDR, 0);
     put_address(request, address);
     return send(request, "cannot take the address " + to_string(address) + " from " + name_, EADDRNOTAVAIL);
   }
 
  private:
-  void put_address(NetlinkRequest& request, const IpPrefix& address) {
+  void put_address(netlink::Request& request, const IpPrefix& address) {
     auto& message = request.put_fixed_part<ifaddrmsg>();
     message.ifa_family = address.address.is_v4() ? AF_INET : AF_INET6;
     message.ifa_prefixlen = address.length;
@@ -63,15 +64,15 @@ class Link {
     request.put(IFA_ADDRESS, bytes.data(), bytes.size());
   }
 
-  Status send(NetlinkRequest& request, const std::string& what, int harmless_error = 0) {
-    const NetlinkOutcome outcome = socket_.transact(request);
+  Status send(netlink::Request& request, const std::string& what, int harmless_error = 0) {
+    const netlink::Outcome outcome = socket_.transact(request);
     if (outcome.ok() || outcome.error_number == harmless_error) return {};
     Error error = outcome.error(what);
     if (error.code == ErrorCode::kPermissionDenied) error.message += "; the NET_ADMIN capability is needed";
     return fail(std::move(error));
   }
 
-  NetlinkSocket& socket_;
+  netlink::Socket& socket_;
   const std::string& name_;
   const unsigned index_;
 };
@@ -109,7 +110,7 @@ Status configure_link(const LinkConfig& config) {
   if (Status status = check_interface_name(config.interface_name); !status) return status;
   const unsigned index = if_nametoindex(config.interface_name.c_str());
   if (index == 0) return fail(ErrorCode::kNotFound, "there is no interface " + config.interface_name);
-  auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+  auto socket = netlink::Socket::open(NETLINK_ROUTE);
   if (!socket) return fail(socket.error());
 
   Link link(*socket, config.interface_name, index);

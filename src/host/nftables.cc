@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "host/netlink.h"
+#include "netlink/socket.h"
 
 namespace vpn::host {
 namespace {
@@ -16,12 +16,12 @@ namespace {
 // libnftables ends the process when it gets no netlink socket, and its words for a missing capability or module are
 // hard to read. So the cheapest request of all, the ruleset's generation, goes first.
 Status probe() {
-  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  auto socket = netlink::Socket::open(NETLINK_NETFILTER);
   if (!socket && socket.error().code == ErrorCode::kUnsupported) return fail(nftables_error(EPROTONOSUPPORT));
   if (!socket) return fail(socket.error());
-  NetlinkRequest request((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0);
+  netlink::Request request((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0);
   request.put_fixed_part<nfgenmsg>().version = NFNETLINK_V0;
-  const NetlinkOutcome outcome = socket->transact(request);
+  const netlink::Outcome outcome = socket->transact(request);
   if (outcome.ok()) return {};
   return fail(nftables_error(outcome.error_number));
 }
