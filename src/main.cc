@@ -114,11 +114,11 @@ Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tu
   return tunnel.configure({key, settings.wg_port});
 }
 
-/// Serves until a signal or the interface's end, then lets go in order. The exit code.
+/// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then lets go in order. The
+/// exit code.
 int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients, control::EndpointLog& endpoints,
-        asio::signal_set& signals, int tunnel_closed_fd, Logger& logger) {
+        asio::signal_set& signals, int tunnel_closed_fd, std::optional<int>& exit_code, Logger& logger) {
   asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
-  std::optional<int> exit_code;
   const auto stop = [&](int code) {
     if (exit_code) return;
     exit_code = code;
@@ -173,10 +173,26 @@ int serve(const cli::Settings& settings, Logger& logger) {
     return cli::report(up.error(), cli::exit_code_of(up.error()));
   }
 
-  const auto clients = control::ClientManager::start({.network = *network, .server_key = identity->public_key}, **store,
-                                                     **tunnel, clock, make_post(io), make_delay(io), logger);
+  std::optional<int> exit_code;
+  const auto on_loaded = [&](const Status& loaded) {
+    if (!loaded) {
+      exit_code = cli::report_unusable_state(loaded.error());
+      return io.stop();
+    }
+    endpoints.start();
+    cli::announce(settings,
+                  {.version = kVersion,
+                   .tunnel_kind = std::string((*tunnel)->kind()),
+                   .store = (*store)->description(),
+                   .public_key = identity->public_key,
+                   .api_token_file = identity->api_token_file,
+                   .network = *network},
+                  logger);
+  };
+  const auto clients =
+      control::ClientManager::start({.network = *network, .private_key = identity->private_key, .on_loaded = on_loaded},
+                                    **store, **tunnel, clock, random, make_post(io), make_delay(io), logger);
   if (!clients) return cli::report_unusable_state(clients.error());
-  endpoints.start();
 
   const auto api = control::ApiServer::listen(
       io,
@@ -186,18 +202,10 @@ int serve(const cli::Settings& settings, Logger& logger) {
        .auth = settings.api_auth,
        .token = identity->api_token},
       {.clients = **clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
-      {.version = kVersion, .public_key = identity->public_key, .network = *network});
+      {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
 
-  cli::announce(settings,
-                {.version = kVersion,
-                 .tunnel_kind = std::string((*tunnel)->kind()),
-                 .store = (*store)->description(),
-                 .public_key = identity->public_key,
-                 .api_token_file = identity->api_token_file,
-                 .network = *network},
-                logger);
-  return run(io, **api, **clients, endpoints, signals, (*tunnel)->closed_fd(), logger);
+  return run(io, **api, **clients, endpoints, signals, (*tunnel)->closed_fd(), exit_code, logger);
 }
 
 int run_serve(const cli::Arguments& arguments) {

@@ -55,14 +55,15 @@ Result<PublicKey> parse_public_key(const Request& request) {
   return body->public_key();
 }
 
-Response describe_created(const Client& client, const ServerInfo& info) {
+Response describe_created(const Client& client, const ApiContext& context) {
+  const Network& network = context.info.network;
   Response response;
   SecretText& body = response.body;
   body.reserve(320);
-  body.append(R"({"serverPublicKey":")").append(to_string(info.public_key));
+  body.append(R"({"serverPublicKey":")").append(to_string(context.backend.clients.server_key()));
   body += R"(","serverIP":)";
-  append_json_string(body, info.network.server_ip);
-  body.append(R"(,"serverPort":)").append(std::to_string(info.network.server_port));
+  append_json_string(body, network.server_ip);
+  body.append(R"(,"serverPort":)").append(std::to_string(network.server_port));
   body.append(R"(,"clientIP":")").append(to_string(client.address));
   body += R"(/32","allowedIPs":)";
   append_json_string(body, client.allowed_ips);
@@ -91,7 +92,7 @@ Awaitable<Response> create_client(const Request& request, ApiContext& context) {
   };
   const Result<Client> created = co_await call_service<Client>(start);
   if (!created) co_return error_response(created.error());
-  co_return describe_created(*created, context.info);
+  co_return describe_created(*created, context);
 }
 
 Awaitable<Response> delete_client(const Request& request, ApiContext& context) {

@@ -123,6 +123,7 @@ Response list_all(ApiContext& context) {
 }  // namespace
 
 Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
+  if (const Status known = context.backend.clients.ready(); !known) co_return error_response(known.error());
   const auto asked = asked_client(request.query(), context.backend.clients);
   if (!asked) co_return error_response(asked.error());
   if (*asked) co_return list_one(**asked, context.backend);

@@ -1,5 +1,8 @@
 // /health: 200 while clients can be changed and packets flow, else 503. Open to everyone, so the words of a failure,
-// which may name hosts and paths, are for those who may call the rest too.
+// which may name hosts and paths, and the faults of what is stored are for those who may call the rest too.
+#include <chrono>
+#include <utility>
+
 #include "control/api/resources.h"
 
 namespace vpn::control {
@@ -7,6 +10,15 @@ namespace {
 
 std::string_view status_word(bool ok) {
   return ok ? "ok" : "failing";
+}
+
+void append_strings(SecretText& out, const std::vector<std::string>& strings) {
+  char separator = '[';
+  for (const std::string& string : strings) {
+    out += std::exchange(separator, ',');
+    append_json_string(out, string);
+  }
+  out += ']';
 }
 
 }  // namespace
@@ -18,10 +30,18 @@ Awaitable<Response> get_health(const Request& request, ApiContext& context) {
   body.append(R"({"status":")").append(status_word(health.ok()));
   body.append(R"(","store":")").append(status_word(health.store_ok));
   body.append(R"(","tunnel":")").append(status_word(health.tunnel_ok)).append(R"(")");
+  if (health.stale_since) {
+    const auto since = std::chrono::floor<std::chrono::seconds>(health.stale_since->time_since_epoch()).count();
+    body.append(R"(,"staleSince":)").append(std::to_string(since));
+  }
   if (!health.ok() && request.authorized) {
     const bool both = !health.store_ok && !health.tunnel_ok;
     body += R"(,"message":)";
     append_json_string(body, health.store_detail + (both ? "; " : "") + health.tunnel_detail);
+  }
+  if (!health.faults.empty() && request.authorized) {
+    body += R"(,"faults":)";
+    append_strings(body, health.faults);
   }
   body += '}';
   co_return response;

@@ -1,4 +1,4 @@
-// /info and /info/conf: what `wg show` and `wg showconf` print.
+// /info and /info/conf: what `wg show` and `wg showconf` print; not before the tunnel has been told its peers.
 #include "control/api/resources.h"
 #include "control/service/wg_text.h"
 
@@ -6,6 +6,7 @@ namespace vpn::control {
 namespace {
 
 Response print_status(ApiContext& context, WgFormat format) {
+  if (const Status known = context.backend.clients.ready(); !known) return error_response(known.error());
   BulkSlot slot = take_bulk_slot(context);
   if (!slot) return too_many_bulk_answers();
   auto status = context.backend.tunnel.status();

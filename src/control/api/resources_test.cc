@@ -136,7 +136,7 @@ TEST(EveryChange, Is503WithRetryAfterWhileTheStoreFails) {
        {std::pair{"POST", "/client"}, {"DELETE", "/client"}, {"PUT", "/client/enable"}, {"PUT", "/client/disable"}}) {
     const Answer answer = gateway.ask(method, path, kKeyBody);
     EXPECT_EQ(answer.status, 503) << path;
-    EXPECT_EQ(answer.headers.at("retry-after"), "5");
+    EXPECT_EQ(answer.headers.at("retry-after"), "2");
     EXPECT_EQ(message_of(answer), "the disk is full");
   }
   EXPECT_EQ(gateway.ask("GET", "/keys").status, 200) << "what needs no store goes on";
@@ -216,6 +216,39 @@ TEST(GetHealth, TellsTheStateAndTheWordsOnlyToThoseWhoMayCall) {
   EXPECT_EQ(failing.body, R"({"status":"failing","store":"failing","tunnel":"ok","message":"disk full"})");
   const Answer stranger = gateway.ask("GET", "/health", "", "Origin: http://evil.example\r\n");
   EXPECT_EQ(stranger.body, R"({"status":"failing","store":"failing","tunnel":"ok"})");
+}
+
+TEST(GetHealth, TellsSinceWhenWhatIsReadMayBeStaleAndTheFaultsToThoseWhoMayCall) {
+  TestGateway gateway([](ApiOptions& options) { options.token = *BearerToken::parse(TestGateway::kToken); });
+  gateway.on_strand([&] { gateway.clients.health_now.faults = {"document \"7\": no key", "and 3 more"}; });
+  const Answer faulty = gateway.ask("GET", "/health");
+  EXPECT_EQ(faulty.status, 200) << "the rest is served";
+  EXPECT_EQ(faulty.body,
+            R"({"status":"ok","store":"ok","tunnel":"ok","faults":["document \"7\": no key","and 3 more"]})");
+
+  gateway.on_strand([&] {
+    gateway.clients.health_now.store_ok = false;
+    gateway.clients.health_now.store_detail = "no primary";
+    gateway.clients.health_now.stale_since = WallTime(std::chrono::milliseconds(1'700'000'000'900));
+  });
+  const Answer stranger = gateway.ask("GET", "/health", "", "Origin: http://evil.example\r\n");
+  EXPECT_EQ(stranger.status, 503);
+  EXPECT_EQ(stranger.body, R"({"status":"failing","store":"failing","tunnel":"ok","staleSince":1700000000})");
+}
+
+TEST(EveryRead, Is503UntilTheClientsAreKnown) {
+  TestGateway gateway;
+  gateway.on_strand([&] {
+    gateway.clients.readiness = vpn::fail(ErrorCode::kUnavailable, "The clients are not loaded yet: no primary");
+  });
+  for (const auto path : {"/clients", "/clients?name=anna", "/info", "/info/conf"}) {
+    const Answer answer = gateway.ask("GET", path);
+    EXPECT_EQ(answer.status, 503) << path;
+    EXPECT_EQ(answer.headers.at("retry-after"), "2");
+    EXPECT_EQ(answer.body, R"({"message":"The clients are not loaded yet: no primary"})");
+  }
+  EXPECT_EQ(gateway.ask("GET", "/keys").status, 200);
+  EXPECT_EQ(gateway.ask("GET", "/version").status, 200);
 }
 
 TEST(GetInfo, PrintsWhatWgPrints) {

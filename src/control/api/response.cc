@@ -8,8 +8,9 @@
 namespace vpn::control {
 namespace {
 
-// The caller is told when it may try again; long enough for a full disk or a lost store to be noticed.
-constexpr unsigned kRetryAfterS = 5;
+// The caller is told when it may try again: as soon as a store that fails will have been asked again
+// (Committer::Limits::probe_interval).
+constexpr unsigned kRetryAfterS = 2;
 
 // Sent with every answer. Nothing may be cached (most answers hold keys or change), sniffed, framed or run.
 constexpr std::string_view kFixedHeaders =

@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/ip.h"
-#include "base/key.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "control/api/auth.h"
@@ -55,7 +54,6 @@ struct ApiOptions {
 /// What the answers tell about this gateway.
 struct ServerInfo {
   std::string version;  ///< "2.0.0"
-  PublicKey public_key;
   Network network;
 };
 

@@ -154,7 +154,7 @@ TEST(UnixSocket, IsReachedWhenTcpIsFull) {
   RawClient third = gateway.connect();
   const Answer refused = third.receive();
   EXPECT_EQ(refused.status, 503);
-  EXPECT_EQ(refused.headers.at("retry-after"), "5");
+  EXPECT_EQ(refused.headers.at("retry-after"), "2");
   EXPECT_EQ(refused.body, R"({"message":"too many connections; try again later"})");
   third.end_sending();
   EXPECT_TRUE(third.is_closed());

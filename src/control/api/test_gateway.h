@@ -149,6 +149,10 @@ class RawClient {
 /// Clients in a map; answers at once or, when told to hold, later. On the server's strand.
 class FakeClients final : public ClientService {
  public:
+  FakeClients() { own_key.bytes.fill(7); }
+
+  Status ready() const override { return readiness; }
+  const PublicKey& server_key() const override { return own_key; }
   void create(NewClient request, ClientCallback done) override {
     if (failure) return done(vpn::fail(*failure));
     if (find(request.public_key) != nullptr) {
@@ -207,7 +211,9 @@ class FakeClients final : public ClientService {
   std::map<IpAddress, Client> clients;
   std::unordered_map<PublicKey, IpAddress> address_of;
   std::optional<Error> failure;  ///< every change fails with it
-  bool hold = false;             ///< answers wait for release()
+  Status readiness;
+  PublicKey own_key;
+  bool hold = false;  ///< answers wait for release()
   std::vector<std::function<void()>> held;
   Health health_now;
   std::string obstacle_of_all;
@@ -268,8 +274,7 @@ class TestGateway {
     ApiOptions options{.address = IpAddress::v4(0x7f000001), .port = 0, .socket_path = directory_.socket_path()};
     options.limits.sweep_interval = std::chrono::milliseconds(20);
     if (adjust) adjust(options);
-    ServerInfo info{.version = "2.0.0", .public_key = {}, .network = {}};
-    info.public_key.bytes.fill(7);
+    ServerInfo info{.version = "2.0.0", .network = {}};
     info.network.server_ip = "192.168.1.67";
     info.network.server_port = 51820;
     server_ = *ApiServer::listen(io_, options, {clients, tunnel, random, clock, logger}, info);

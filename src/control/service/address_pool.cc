@@ -1,5 +1,6 @@
 #include "control/service/address_pool.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/check.h"
@@ -47,11 +48,15 @@ bool AddressPool::contains(const IpAddress& address) const {
   return number >= first_ && number <= last_ && number != gateway_;
 }
 
-std::optional<IpAddress> AddressPool::allocate() {
+std::optional<IpAddress> AddressPool::allocate_from(std::size_t place) {
   if (free_.empty()) return std::nullopt;
-  const IpAddress lowest = IpAddress::v4(free_.begin()->first);
-  CHECK(take(lowest));
-  return lowest;
+  const std::uint32_t wanted = first_ + static_cast<std::uint32_t>(std::min<std::size_t>(place, last_ - first_));
+  auto interval = free_.lower_bound(wanted);
+  std::uint32_t found = interval != free_.end() ? interval->first : free_.begin()->first;
+  if (interval != free_.begin() && std::prev(interval)->second >= wanted) found = wanted;
+  const IpAddress address = IpAddress::v4(found);
+  CHECK(take(address));
+  return address;
 }
 
 bool AddressPool::take(const IpAddress& address) {

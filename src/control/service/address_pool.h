@@ -28,7 +28,10 @@ class AddressPool {
   bool contains(const IpAddress& address) const;
 
   /// Takes the lowest free address. Constant time, amortized.
-  std::optional<IpAddress> allocate();
+  std::optional<IpAddress> allocate() { return allocate_from(0); }
+  /// Takes the lowest free address from the `place`-th of the subnet on, or the lowest when there is none. O(log
+  /// holes).
+  std::optional<IpAddress> allocate_from(std::size_t place);
   /// Takes this one. False when it is taken or not for clients. O(log holes).
   [[nodiscard]] bool take(const IpAddress& address);
   /// Frees one that was taken. O(log holes).

@@ -3,7 +3,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -15,77 +14,62 @@
 namespace vpn::control {
 namespace {
 
-/// Clients that are not served and are named in the log; of the others only their number is told.
-constexpr std::size_t kMaxUnservedNamed = 10;
+/// Clients that are not served, and faults of the store, that are named in the log; of the others only their number is
+/// told.
+constexpr std::size_t kMaxNamed = 10;
 
-const PublicKey& key_of(const Mutation& mutation) {
-  return std::visit(
-      [](const auto& change) -> const PublicKey& {
-        if constexpr (std::is_same_v<std::decay_t<decltype(change)>, InsertClient>) {
-          return change.client.public_key;
-        } else {
-          return change.public_key;
-        }
-      },
-      mutation);
+/// Addresses that a creation asks the store for, when replicas that do not hear of each other are at it.
+constexpr std::size_t kMaxAddresses = 16;
+/// How long an address that another replica was faster to take stays out of use. A change is heard of within 3 s;
+/// should the client be gone by then, nobody tells us its address.
+constexpr std::chrono::seconds kRefusedAddressTime{10};
+
+bool is_taken_address(const Status& status) {
+  return !status && status.error().code == ErrorCode::kAlreadyExists && status.error().field == "clientIP";
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ClientManager>> ClientManager::start(const Options& options, Store& store,
-                                                            tunnel::Tunnel& tunnel, const Clock& clock,
-                                                            const Post& post, const Delay& delay, Logger& logger) {
+Result<std::unique_ptr<ClientManager>> ClientManager::start(Options options, Store& store, tunnel::Tunnel& tunnel,
+                                                            const Clock& clock, Random& random, const Post& post,
+                                                            const Delay& delay, Logger& logger) {
   auto pool = AddressPool::create(options.network.gateway);
   if (!pool) return fail(std::move(pool).error());
-  auto stored = store.load();
-  if (!stored) return fail(std::move(stored).error());
-
-  std::unique_ptr<ClientManager> manager(
-      new ClientManager(options, std::move(*pool), store, tunnel, clock, post, delay, logger));
-  if (Status adopted = manager->adopt(std::move(stored->clients)); !adopted) return fail(std::move(adopted).error());
-  manager->reconciler_.converge();
-  malloc_trim(0);  // every client was held three times for a moment: as stored, as wanted and as a delta
-  return manager;
+  return std::unique_ptr<ClientManager>(
+      new ClientManager(std::move(options), std::move(*pool), store, tunnel, clock, random, post, delay, logger));
 }
 
-ClientManager::ClientManager(const Options& options, AddressPool pool, Store& store, tunnel::Tunnel& tunnel,
-                             const Clock& clock, const Post& post, const Delay& delay, Logger& logger)
-    : network_(options.network),
-      server_key_(options.server_key),
-      max_clients_(options.max_clients),
+ClientManager::ClientManager(Options options, AddressPool pool, Store& store, tunnel::Tunnel& tunnel,
+                             const Clock& clock, Random& random, const Post& post, const Delay& delay, Logger& logger)
+    : options_(std::move(options)),
+      shared_(store.shared() != nullptr),
       clock_(clock),
+      random_(random),
+      delay_(delay),
       logger_(logger),
-      pool_(std::move(pool)),
+      server_key_(engine::crypto::derive_public_key(options_.private_key)),
+      roster_(std::move(pool)),
       reconciler_(
           tunnel, [this] { return wanted_peers(); }, delay, logger),
-      committer_(store, post,
+      committer_(store, options_.key_from_store ? std::optional(options_.private_key) : std::nullopt, post,
                  {.on_commit = [this](Committer::Batch batch) { on_commit(std::move(batch)); },
+                  .on_contents = [this](Contents contents) { on_contents(std::move(contents)); },
+                  .on_reading = [this](Committer::Reading reading) { on_reading(std::move(reading)); },
+                  .on_server_key = [this](const PrivateKey& key) { on_server_key(key); },
                   .on_store_state = [this](const Status& state) { on_store_state(state); }},
-                 options.committer) {}
+                 options_.committer) {}
 
-/// Clients whose address is not for clients in today's subnet are kept, for the day it is theirs again, but not served:
-/// packets from outside the subnet would pass the rules that are made for it, and the gateway's own packets would go to
-/// a client.
-Status ClientManager::adopt(std::vector<Client> stored) {
-  std::size_t unserved = 0;
-  for (Client& client : stored) {
-    if (!pool_.take(client.address) && !pool_.contains(client.address) && ++unserved <= kMaxUnservedNamed) {
-      logger_.warn("a stored client is not served",
-                   {{"public_key", to_string(client.public_key)}, {"reason", obstacle(client)}});
-    }
-    if (Status inserted = clients_.insert(std::move(client)); !inserted) {
-      return fail(ErrorCode::kCorrupt, "the store holds one client twice: " + inserted.error().message);
-    }
-  }
-  if (unserved > kMaxUnservedNamed) {
-    logger_.warn("more stored clients are not served", {{"count", std::to_string(unserved - kMaxUnservedNamed)}});
-  }
-  return {};
+// --- Requests ---
+
+Status ClientManager::ready() const {
+  if (loading_ == Loading::kDone) return {};
+  return fail(ErrorCode::kUnavailable,
+              "The clients are not loaded yet" + (store_state_ ? std::string() : ": " + store_state_.error().message));
 }
 
 void ClientManager::create(NewClient request, ClientCallback done) {
   if (Status fit = check(request); !fit) return done(fail(std::move(fit).error()));
-  const Result<IpAddress> address = allocate_address();
+  const Result<IpAddress> address = begin_creation(request);
   if (!address) return done(fail(address.error()));
   const Client client{.public_key = request.public_key,
                       .preshared_key = std::move(request.preshared_key),
@@ -94,19 +78,19 @@ void ClientManager::create(NewClient request, ClientCallback done) {
                       .name = std::move(request.name),
                       .enabled = true,
                       .created_at = clock_.wall_now()};
-  pending_keys_.insert(client.public_key);
-  if (!client.name.empty()) pending_names_.insert(client.name);
 
-  const auto answer = [client, done](const Status& status) {
-    done(status ? Result<Client>(client) : Result<Client>(fail(status.error())));
+  const auto answer = [done](const Mutation& mutation, Status status) {
+    if (!status) return done(fail(std::move(status).error()));
+    done(std::get<InsertClient>(mutation).client);
   };
   if (Status queued = committer_.submit(InsertClient{client}, answer); !queued) {
-    abandon(client);
-    answer(queued);
+    roster_.end(client);
+    done(fail(std::move(queued).error()));
   }
 }
 
 Status ClientManager::check(const NewClient& request) const {
+  if (Status known = ready(); !known) return known;
   const PublicKey& key = request.public_key;
   const auto unfit = [](std::string_view fault) {
     return fail(ErrorCode::kInvalidArgument, "publicKey " + std::string(fault), "publicKey");
@@ -115,32 +99,27 @@ Status ClientManager::check(const NewClient& request) const {
   if (key == server_key_) return unfit("is the server's own");
   if (engine::crypto::is_low_order(key)) return unfit("is a point of low order, which keeps no secret");
   if (Status fit = check_client_name(request.name); !fit) return fit;
-  if (clients_.find(key) != nullptr || pending_keys_.contains(key)) return fail(client_exists(key));
-  if (clients_.find_by_name(request.name) != nullptr || pending_names_.contains(request.name)) {
+  if (roster_.is_pending(key) || (!shared_ && find(key) != nullptr)) return fail(client_exists(key));
+  if (roster_.is_pending_name(request.name) || (!shared_ && find_by_name(request.name) != nullptr)) {
     return fail(name_taken(request.name));
   }
   return {};
 }
 
-Result<IpAddress> ClientManager::allocate_address() {
-  if (clients_.size() + pending_keys_.size() >= max_clients_) {
-    return fail(ErrorCode::kExhausted,
-                "Maximum number of clients reached. The gateway holds " + std::to_string(max_clients_) + " clients");
+Result<IpAddress> ClientManager::begin_creation(const NewClient& request) {
+  if (roster_.clients().size() + roster_.pending_count() >= options_.max_clients) {
+    return fail(ErrorCode::kExhausted, "Maximum number of clients reached. The gateway holds " +
+                                           std::to_string(options_.max_clients) + " clients");
   }
-  const auto address = pool_.allocate();
-  if (!address) {
-    return fail(ErrorCode::kExhausted, "Maximum number of clients reached. The subnet " +
-                                           to_string(network_.gateway.masked()) + " holds " +
-                                           std::to_string(pool_.capacity()) + " clients");
-  }
+  const auto address = roster_.begin(request.public_key, request.name, random_);
+  if (!address) return fail(no_address_left());
   return *address;
 }
 
-/// Gives back what create() reserved.
-void ClientManager::abandon(const Client& client) {
-  pending_keys_.erase(client.public_key);
-  pending_names_.erase(client.name);
-  pool_.release(client.address);
+Error ClientManager::no_address_left() const {
+  return {ErrorCode::kExhausted, "Maximum number of clients reached. The subnet " +
+                                     to_string(network_.gateway.masked()) + " holds " +
+                                     std::to_string(roster_.addresses().capacity()) + " clients"};
 }
 
 void ClientManager::remove(const PublicKey& key, StatusCallback done) {
@@ -148,8 +127,8 @@ void ClientManager::remove(const PublicKey& key, StatusCallback done) {
 }
 
 void ClientManager::set_enabled(const PublicKey& key, bool enabled, StatusCallback done) {
-  const Client* client = clients_.find(key);
-  if (enabled && client != nullptr && !pool_.contains(client->address)) {
+  const Client* client = find(key);
+  if (enabled && client != nullptr && !roster_.addresses().contains(client->address)) {
     return done(fail(ErrorCode::kConflict, "Client with public key " + to_string(key) + " cannot be served: " +
                                                obstacle(*client) + ". Delete it and create it anew for another"));
   }
@@ -158,64 +137,183 @@ void ClientManager::set_enabled(const PublicKey& key, bool enabled, StatusCallba
 
 /// A client whose creation is on its way may be changed: the store commits in order.
 void ClientManager::change(const PublicKey& key, Mutation mutation, StatusCallback done) {
-  if (clients_.find(key) == nullptr && !pending_keys_.contains(key)) return done(fail(client_not_found(key)));
-  if (Status queued = committer_.submit(std::move(mutation), done); !queued) done(std::move(queued));
+  if (Status known = ready(); !known) return done(std::move(known));
+  if (!shared_ && find(key) == nullptr && !roster_.is_pending(key)) return done(fail(client_not_found(key)));
+  const auto answer = [done](const Mutation&, Status status) { done(std::move(status)); };
+  if (Status queued = committer_.submit(std::move(mutation), answer); !queued) done(std::move(queued));
 }
 
+// --- What the store's thread posts. Each message is newer than those before it. ---
+
 void ClientManager::on_commit(Committer::Batch batch) {
-  std::vector<PublicKey> changed;
+  Roster::Keys changed;
   for (std::size_t i = 0; i < batch.mutations.size(); ++i) {
-    const Mutation& mutation = batch.mutations[i];
-    if (batch.statuses[i]) {
-      std::visit([this](const auto& change) { apply(change); }, mutation);
-      changed.push_back(key_of(mutation));
-    } else if (const auto* insert = std::get_if<InsertClient>(&mutation)) {
-      abandon(insert->client);
+    Status& status = batch.statuses[i];
+    if (status) {
+      apply(batch.mutations[i], changed);
+    } else {
+      status = refuse(batch.mutations[i], std::move(status), batch.answers[i], changed);
     }
   }
   reconciler_.apply(delta_of(std::move(changed)));
-  for (std::size_t i = 0; i < batch.answers.size(); ++i) batch.answers[i](std::move(batch.statuses[i]));
+  for (std::size_t i = 0; i < batch.answers.size(); ++i) {
+    if (batch.answers[i]) batch.answers[i](batch.mutations[i], std::move(batch.statuses[i]));
+  }
 }
 
-void ClientManager::apply(const InsertClient& insert) {
-  pending_keys_.erase(insert.client.public_key);
-  pending_names_.erase(insert.client.name);
-  CHECK(clients_.insert(insert.client));
+/// A client that memory does not know was made by another replica; the feed tells of it.
+void ClientManager::apply(const Mutation& mutation, Roster::Keys& changed) {
+  if (const auto* insert = std::get_if<InsertClient>(&mutation)) {
+    roster_.put(insert->client, changed);
+    roster_.end(insert->client);
+  } else if (const auto* removal = std::get_if<RemoveClient>(&mutation)) {
+    roster_.erase(removal->public_key, changed);
+  } else if (const auto* set = std::get_if<SetClientEnabled>(&mutation)) {
+    const Client* known = find(set->public_key);
+    if (known == nullptr) return;
+    Client client = *known;
+    client.enabled = set->enabled;
+    roster_.put(std::move(client), changed);
+  }
 }
 
-void ClientManager::apply(const RemoveClient& remove) {
-  const Client* client = clients_.find(remove.public_key);
-  CHECK(client != nullptr);
-  if (pool_.contains(client->address)) pool_.release(client->address);
-  clients_.erase(remove.public_key);
+/// What the caller is to hear. Takes away the answer of a creation that tries another address.
+Status ClientManager::refuse(const Mutation& mutation, Status status, Committer::Answer& answer,
+                             Roster::Keys& changed) {
+  if (const auto* insert = std::get_if<InsertClient>(&mutation)) {
+    if (is_taken_address(status)) return create_at_another_address(*insert, answer);
+    roster_.end(insert->client);
+  } else if (status.error().code == ErrorCode::kNotFound) {
+    const auto* removal = std::get_if<RemoveClient>(&mutation);
+    roster_.erase(removal != nullptr ? removal->public_key : std::get<SetClientEnabled>(mutation).public_key, changed);
+  }
+  return status;
 }
 
-void ClientManager::apply(const SetClientEnabled& set) {
-  Client* client = clients_.find(set.public_key);
-  CHECK(client != nullptr);
-  client->enabled = set.enabled;
+/// Another replica's client, of which we have not heard, has the address.
+Status ClientManager::create_at_another_address(InsertClient insert, Committer::Answer& answer) {
+  Client& client = insert.client;
+  delay_(kRefusedAddressTime, [this, refused = client.address] { roster_.forget(refused); });
+  const auto address = roster_.begin_again(client, random_);
+  if (address) client.address = *address;
+
+  Status queued;
+  if (!address) {
+    queued = fail(no_address_left());
+  } else if (roster_.refusals(client.public_key) >= kMaxAddresses) {
+    queued = fail(ErrorCode::kUnavailable, "Other replicas took every address that was tried; try again");
+  } else {
+    queued = committer_.submit(insert, answer);
+  }
+  if (queued) {
+    answer = nullptr;
+  } else {
+    roster_.end(client);
+  }
+  return queued;
+}
+
+void ClientManager::on_reading(Committer::Reading reading) {
+  Roster::Keys changed;
+  for (std::size_t i = 0; i < reading.keys.size(); ++i) {
+    if (auto& client = reading.clients[i]) {
+      roster_.put(std::move(*client), changed);
+    } else {
+      roster_.erase(reading.keys[i], changed);
+    }
+  }
+  reconciler_.apply(delta_of(std::move(changed)));
+}
+
+void ClientManager::on_contents(Contents contents) {
+  if (loading_ == Loading::kFailed) return;
+  Roster::Keys changed;
+  roster_.replace(std::move(contents.clients), changed);
+  keep_faults(std::move(contents.faults));
+  if (loading_ == Loading::kDone) return reconciler_.apply(delta_of(std::move(changed)));
+
+  name_unserved();
+  reconciler_.converge();
+  malloc_trim(0);  // every client was held three times for a moment: as stored, as wanted and as a delta
+  finish_loading({});
+}
+
+void ClientManager::on_server_key(const PrivateKey& key) {
+  server_key_ = engine::crypto::derive_public_key(key);
+  if (Status taken = options_.on_key(key); !taken) finish_loading(std::move(taken));
+}
+
+void ClientManager::finish_loading(Status status) {
+  if (loading_ != Loading::kUnderWay) return;
+  loading_ = status ? Loading::kDone : Loading::kFailed;
+  if (options_.on_loaded) options_.on_loaded(std::move(status));
 }
 
 void ClientManager::on_store_state(const Status& state) {
-  if (state) {
-    logger_.info("the store can be written again");
-  } else {
-    logger_.warn("the store cannot be written; changes are refused until it can", {{"error", state.error().message}});
-  }
+  const bool changed = state.has_value() != store_state_.has_value();
   store_state_ = state;
+  if (!shared_ || state) {
+    stale_since_.reset();
+  } else if (changed) {
+    stale_since_ = clock_.wall_now();
+  }
+  if (loading_ == Loading::kUnderWay && !state && state.error().code != ErrorCode::kUnavailable) {
+    return finish_loading(state);
+  }
+  if (!changed) return;
+  if (state) {
+    logger_.info("the store works again");
+  } else if (loading_ == Loading::kDone) {
+    logger_.warn("the store fails; changes are refused until it works again", {{"error", state.error().message}});
+  } else {
+    logger_.warn("the store is away; waiting for it, no client is served yet", {{"error", state.error().message}});
+  }
+}
+
+void ClientManager::keep_faults(std::vector<std::string> faults) {
+  const std::size_t count = faults.size();
+  if (count > kMaxFaultsTold) {
+    faults.resize(kMaxFaultsTold);
+    faults.push_back("and " + std::to_string(count - kMaxFaultsTold) + " more");
+  }
+  if (faults == faults_) return;
+  faults_ = std::move(faults);
+  for (const std::string& fault : faults_)
+    logger_.warn("stored data is left as it is and not served", {{"fault", fault}});
+}
+
+/// Clients whose address is not for clients in today's subnet are kept, for the day it is theirs again, but not served:
+/// packets from outside the subnet would pass the rules that are made for it, and the gateway's own packets would go to
+/// a client.
+void ClientManager::name_unserved() const {
+  std::size_t unserved = 0;
+  for (const Client* client : list()) {
+    if (roster_.addresses().contains(client->address) || ++unserved > kMaxNamed) continue;
+    logger_.warn("a stored client is not served",
+                 {{"public_key", to_string(client->public_key)}, {"reason", obstacle(*client)}});
+  }
+  if (unserved > kMaxNamed) {
+    logger_.warn("more stored clients are not served", {{"count", std::to_string(unserved - kMaxNamed)}});
+  }
 }
 
 Health ClientManager::health() const {
   Health health;
-  health.store_ok = store_state_.has_value();
-  if (!store_state_) health.store_detail = store_state_.error().message;
-  health.tunnel_ok = reconciler_.state().has_value();
-  if (!reconciler_.state()) health.tunnel_detail = reconciler_.state().error().message;
+  if (const Status known = loading_ == Loading::kDone ? store_state_ : ready(); !known) {
+    health.store_ok = false;
+    health.store_detail = known.error().message;
+  }
+  health.stale_since = stale_since_;
+  health.faults = faults_;
+  if (!reconciler_.state()) {
+    health.tunnel_ok = false;
+    health.tunnel_detail = reconciler_.state().error().message;
+  }
   return health;
 }
 
 std::string ClientManager::obstacle(const Client& client) const {
-  if (pool_.contains(client.address)) return {};
+  if (roster_.addresses().contains(client.address)) return {};
   const IpPrefix& gateway = network_.gateway;
   const std::string subnet = "the subnet " + to_string(gateway.masked());
   const std::string address = "its address " + to_string(client.address) + " is ";
@@ -233,19 +331,19 @@ tunnel::Peer ClientManager::peer_of(const Client& client) const {
 
 std::vector<tunnel::Peer> ClientManager::wanted_peers() const {
   std::vector<tunnel::Peer> peers;
-  peers.reserve(clients_.size());
-  for (const Client* client : clients_.list()) {
+  peers.reserve(roster_.clients().size());
+  for (const Client* client : list()) {
     if (is_served(*client)) peers.push_back(peer_of(*client));
   }
   return peers;
 }
 
-tunnel::Delta ClientManager::delta_of(std::vector<PublicKey> changed) const {
+tunnel::Delta ClientManager::delta_of(Roster::Keys changed) const {
   std::sort(changed.begin(), changed.end());
   changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
   tunnel::Delta delta;
   for (const PublicKey& key : changed) {
-    const Client* client = clients_.find(key);
+    const Client* client = find(key);
     if (client != nullptr && is_served(*client)) {
       delta.set.push_back(peer_of(*client));
     } else {

@@ -2,22 +2,28 @@
 //
 //     request -> checks against memory -> committer (store) -> memory -> reconciler (tunnel) -> answer
 //
+// What other replicas change in a shared store comes the same way from the committer on. There memory is only what was
+// heard last, so whether a client exists is the store's to say; alone, memory knows.
+//
 // Lives on the control strand. Owned by main.cc, which destroys it when the strand has ended.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/key.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "control/service/address_pool.h"
 #include "control/service/client_service.h"
-#include "control/service/client_table.h"
 #include "control/service/committer.h"
 #include "control/service/reconciler.h"
+#include "control/service/roster.h"
 #include "control/service/strand.h"
 #include "control/store/store.h"
 #include "tunnel/tunnel.h"
@@ -28,64 +34,85 @@ class ClientManager final : public ClientService {
  public:
   struct Options {
     Network network;
-    PublicKey server_key;
+    /// The gateway's own. With `key_from_store` only a proposal: a shared store keeps the first replica's, and that one
+    /// counts.
+    PrivateKey private_key;
+    bool key_from_store = false;
     /// As many peers as a kernel's WireGuard interface takes (peer.c).
     std::size_t max_clients = 1u << 20;
     Committer::Limits committer = {};
+
+    /// Given the key that came from the store, before any client is in the tunnel. May be empty without
+    /// `key_from_store`.
+    std::function<Status(const PrivateKey&)> on_key = {};
+    /// Called once: when the clients are known and the tunnel was told to hold the enabled ones; or with the error that
+    /// waiting does not cure: of Store::load() and its like any but kUnavailable, or on_key's own.
+    std::function<void(Status)> on_loaded = {};
   };
 
-  /// Loads the store and makes the tunnel hold every enabled client; ready when it returns. Errors: those of
-  /// Store::load(); kInvalidArgument for the subnet; kCorrupt for two clients with one key, address or name. A tunnel
-  /// that fails is no error: health() says so and it is retried. The references outlive the manager.
-  static Result<std::unique_ptr<ClientManager>> start(const Options& options, Store& store, tunnel::Tunnel& tunnel,
-                                                      const Clock& clock, const Post& post, const Delay& delay,
-                                                      Logger& logger);
+  /// Returns at once: the store is read on its own thread, for as long as that takes. kInvalidArgument for the subnet.
+  /// A tunnel that fails is no error: health() says so and it is retried. The references outlive the manager; `random`
+  /// is used on the strand.
+  static Result<std::unique_ptr<ClientManager>> start(Options options, Store& store, tunnel::Tunnel& tunnel,
+                                                      const Clock& clock, Random& random, const Post& post,
+                                                      const Delay& delay, Logger& logger);
 
   /// Refuses further requests and commits those that were accepted; their answers have been posted when it returns.
   void stop() { committer_.stop(); }
 
+  Status ready() const override;
+  const PublicKey& server_key() const override { return server_key_; }
   void create(NewClient request, ClientCallback done) override;
   void remove(const PublicKey& key, StatusCallback done) override;
   void set_enabled(const PublicKey& key, bool enabled, StatusCallback done) override;
-  const Client* find(const PublicKey& key) const override { return clients_.find(key); }
-  const Client* find_by_name(std::string_view name) const override { return clients_.find_by_name(name); }
-  std::vector<const Client*> list() const override { return clients_.list(); }
+  const Client* find(const PublicKey& key) const override { return roster_.clients().find(key); }
+  const Client* find_by_name(std::string_view name) const override { return roster_.clients().find_by_name(name); }
+  std::vector<const Client*> list() const override { return roster_.clients().list(); }
   std::string obstacle(const Client& client) const override;
   Health health() const override;
 
  private:
-  ClientManager(const Options& options, AddressPool pool, Store& store, tunnel::Tunnel& tunnel, const Clock& clock,
-                const Post& post, const Delay& delay, Logger& logger);
+  ClientManager(Options options, AddressPool pool, Store& store, tunnel::Tunnel& tunnel, const Clock& clock,
+                Random& random, const Post& post, const Delay& delay, Logger& logger);
 
-  Status adopt(std::vector<Client> stored);
+  // Requests.
   Status check(const NewClient& request) const;
-  Result<IpAddress> allocate_address();
-  void abandon(const Client& client);
+  Result<IpAddress> begin_creation(const NewClient& request);
+  Error no_address_left() const;
+  Status create_at_another_address(InsertClient insert, Committer::Answer& answer);
   void change(const PublicKey& key, Mutation mutation, StatusCallback done);
 
+  // What the store's thread posts.
+  void on_server_key(const PrivateKey& key);
+  void on_contents(Contents contents);
+  void on_reading(Committer::Reading reading);
   void on_commit(Committer::Batch batch);
   void on_store_state(const Status& state);
-  void apply(const InsertClient& insert);
-  void apply(const RemoveClient& remove);
-  void apply(const SetClientEnabled& set);
+  void apply(const Mutation& mutation, Roster::Keys& changed);
+  Status refuse(const Mutation& mutation, Status status, Committer::Answer& answer, Roster::Keys& changed);
+  void finish_loading(Status status);
+  void keep_faults(std::vector<std::string> faults);
+  void name_unserved() const;
 
-  bool is_served(const Client& client) const { return client.enabled && pool_.contains(client.address); }
+  bool is_served(const Client& client) const { return client.enabled && roster_.addresses().contains(client.address); }
   tunnel::Peer peer_of(const Client& client) const;
   std::vector<tunnel::Peer> wanted_peers() const;
-  tunnel::Delta delta_of(std::vector<PublicKey> changed) const;
+  tunnel::Delta delta_of(Roster::Keys changed) const;
 
-  const Network network_;
-  const PublicKey server_key_;
-  const std::size_t max_clients_;
+  const Options options_;
+  const Network& network_ = options_.network;
+  const bool shared_;  // other gateways use the store, too
   const Clock& clock_;
+  Random& random_;
+  const Delay delay_;
   Logger& logger_;
 
-  AddressPool pool_;
-  ClientTable clients_;  // what the store holds
-  // Keys and names of creations on their way to the store, so that of two for one key the first wins.
-  std::unordered_set<PublicKey> pending_keys_;
-  std::unordered_set<std::string> pending_names_;
+  PublicKey server_key_;
+  Roster roster_;
+  enum class Loading { kUnderWay, kDone, kFailed } loading_ = Loading::kUnderWay;
   Status store_state_;
+  std::optional<WallTime> stale_since_;
+  std::vector<std::string> faults_;  // as Health::faults
 
   Reconciler reconciler_;
   Committer committer_;  // last: its thread ends before the rest goes

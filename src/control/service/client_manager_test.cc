@@ -24,13 +24,23 @@ class ClientManagerTest : public testing::Test {
   ~ClientManagerTest() override { store_.open(); }
 
   void start() {
+    start_loading();
+    strand_.run_until([this] { return !loaded_.empty(); });
+    ASSERT_THAT(loaded_, ElementsAre("ok"));
+    ASSERT_TRUE(manager_->ready());
+  }
+  void start_loading() {
+    loaded_.clear();
     auto started = try_start();
     ASSERT_TRUE(started) << started.error().message;
     manager_ = std::move(*started);
   }
 
   Result<std::unique_ptr<ClientManager>> try_start() {
-    return ClientManager::start(options_, store_, tunnel_, clock_, strand_.post(), strand_.delay(), log_);
+    ClientManager::Options options = options_;
+    options.on_loaded = [this](const Status& status) { loaded_.push_back(contract::outcome(status)); };
+    return ClientManager::start(std::move(options), store_, tunnel_, clock_, random_, strand_.post(), strand_.delay(),
+                                log_);
   }
 
   void restart() {
@@ -83,7 +93,7 @@ class ClientManagerTest : public testing::Test {
   static ClientManager::Options default_options() {
     ClientManager::Options options;
     options.network.gateway = *IpPrefix::parse("192.168.2.1/24");
-    options.server_key = contract::key(200);
+    options.private_key.reveal_mutable()[0] = 200;
     return options;
   }
 
@@ -91,10 +101,12 @@ class ClientManagerTest : public testing::Test {
   GatedStore store_;
   tunnel::MemoryTunnel tunnel_;
   ManualClock clock_;
+  SeededRandom random_{1};
   TestStrand strand_;
   TestLog log_;
   std::vector<std::string> answers_;
-  std::string last_message_;  // of the last refused creation
+  std::vector<std::string> loaded_;  // what on_loaded was told
+  std::string last_message_;         // of the last refused creation
   std::size_t asked_ = 0;
   std::unique_ptr<ClientManager> manager_;  // last: its thread uses the others
 };
@@ -162,7 +174,7 @@ TEST_F(ClientManagerTest, RefusesKeysThatNoClientMayHave) {
   start();
   PublicKey low_order;
   low_order.bytes[0] = 1;
-  for (const PublicKey& key : {PublicKey(), options_.server_key, low_order}) {
+  for (const PublicKey& key : {PublicKey(), manager_->server_key(), low_order}) {
     ask_create({.public_key = key, .preshared_key = std::nullopt, .name = ""}, "bad");
     EXPECT_THAT(answers(), ElementsAre("bad: invalid argument publicKey"));
   }
@@ -364,8 +376,34 @@ TEST_F(ClientManagerTest, RefusesToStartOnAStoreItCannotUse) {
   options_.network.gateway = *IpPrefix::parse("192.168.2.1/31");
   EXPECT_EQ(try_start().error().field, "WG_SUBNET");
   options_.network.gateway = *IpPrefix::parse("192.168.2.1/24");
+  store_.inner().fail_with("not what we wrote", ErrorCode::kCorrupt);
+  start_loading();
+  strand_.run_until([this] { return !loaded_.empty(); });
+  EXPECT_THAT(loaded_, ElementsAre("corrupt "));
+  ask_create(1);
+  EXPECT_THAT(answers(), ElementsAre("create 1: unavailable ")) << "nothing is served until the process ends";
+}
+
+TEST_F(ClientManagerTest, WaitsForAStoreThatIsAwayAtTheStartAndAnswersNothingFromEmptiness) {
+  options_.committer.probe_interval = std::chrono::milliseconds(1);
+  ASSERT_TRUE(store_.inner().commit(std::vector<Mutation>{InsertClient{contract::client(7)}})[0]);
   store_.inner().fail_with("away");
-  EXPECT_EQ(try_start().error().message, "away");
+  start_loading();
+  EXPECT_FALSE(manager_->health().ok()) << "not before the first answer of the store, either";
+  strand_.run_until([this] { return !log_.lines().empty(); });
+  ask_create(2);
+  ask_remove(7);
+  ask_enabled(9, true);
+  EXPECT_THAT(answers(), ElementsAre("create 2: unavailable ", "remove 7: unavailable ", "enable 9: unavailable "));
+  EXPECT_EQ(manager_->ready().error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(manager_->health().store_detail, HasSubstr("away"));
+  EXPECT_THAT(loaded_, IsEmpty());
+
+  store_.inner().fail_with(std::nullopt);
+  strand_.run_until([this] { return manager_->health().ok(); });
+  EXPECT_THAT(loaded_, ElementsAre("ok"));
+  EXPECT_THAT(peers(), ElementsAre("7 192.168.2.7/32"));
+  EXPECT_THAT(log_.lines(), ElementsAre(HasSubstr("away"), HasSubstr("works again"))) << "said once";
 }
 
 TEST_F(ClientManagerTest, AnswersWhatWasAcceptedBeforeAStop) {

@@ -3,6 +3,9 @@
 // A request validates against memory, commits to the store, then the reconciler applies the difference to the tunnel,
 // then the caller is answered. Every method and every callback runs on the control strand; the store has a thread of
 // its own behind the committer, where requests that arrive together share one commit.
+//
+// Until the store has been read for the first time every request is kUnavailable, and what is found or listed means
+// nothing: ready() says so.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/key.h"
 #include "control/model/client.h"
@@ -25,9 +29,15 @@ struct NewClient {
   std::string name;  ///< empty: none
 };
 
+constexpr std::size_t kMaxFaultsTold = 10;
+
 struct Health {
   bool store_ok = true;
   std::string store_detail;  ///< the last failure, in words without secrets
+  /// Since when what is read may be older than what a shared store holds; nothing when it is not.
+  std::optional<WallTime> stale_since;
+  /// What is stored and cannot be served, a line each; of more than kMaxFaultsTold the last line tells how many.
+  std::vector<std::string> faults;
   bool tunnel_ok = true;
   std::string tunnel_detail;
   bool ok() const { return store_ok && tunnel_ok; }
@@ -40,6 +50,11 @@ class ClientService {
   using StatusCallback = std::function<void(Status)>;
 
   virtual ~ClientService() = default;
+
+  /// Success once the clients are known; kUnavailable, with the reason, before.
+  virtual Status ready() const = 0;
+  /// Of the gateway itself. Once ready.
+  virtual const PublicKey& server_key() const = 0;
 
   /// Errors: kInvalidArgument (field publicKey: zero, the server's own, low order; field name), kAlreadyExists (field
   /// publicKey or name), kExhausted (no address left; the message says how many clients the subnet holds),

@@ -35,6 +35,11 @@ Client* ClientTable::find_by_name(std::string_view name) const {
   return found == by_name_.end() ? nullptr : *found;
 }
 
+const Client* ClientTable::find_by_address(const IpAddress& address) const {
+  const auto found = by_address_.find(address.v4_host_order());
+  return found == by_address_.end() ? nullptr : &found->second;
+}
+
 std::vector<const Client*> ClientTable::list() const {
   std::vector<const Client*> clients;
   clients.reserve(by_address_.size());

@@ -27,6 +27,7 @@ class ClientTable {
   /// Null when unknown.
   Client* find(const PublicKey& key) const;
   Client* find_by_name(std::string_view name) const;
+  const Client* find_by_address(const IpAddress& address) const;
 
   std::size_t size() const { return by_address_.size(); }
   /// In order of address.

@@ -17,24 +17,27 @@ class CommitterTest : public testing::Test {
     return {.on_commit =
                 [this](Committer::Batch batch) {
                   batch_sizes_.push_back(batch.mutations.size());
-                  for (std::size_t i = 0; i < batch.answers.size(); ++i) batch.answers[i](batch.statuses[i]);
+                  for (std::size_t i = 0; i < batch.answers.size(); ++i)
+                    batch.answers[i](batch.mutations[i], batch.statuses[i]);
                 },
+            .on_contents = [this](const Contents& contents) { loaded_.push_back(contents.clients.size()); },
             .on_store_state = [this](Status state) { states_.push_back(contract::outcome(state)); }};
   }
 
   Status insert(Committer& committer, int number) {
-    return committer.submit(InsertClient{contract::client(number)},
-                            [this](const Status& status) { answers_.push_back(contract::outcome(status)); });
+    return committer.submit(InsertClient{contract::client(number)}, [this](const Mutation&, const Status& status) {
+      answers_.push_back(contract::outcome(status));
+    });
   }
 
   GatedStore store_;
   TestStrand strand_;
-  std::vector<std::size_t> batch_sizes_;
+  std::vector<std::size_t> loaded_, batch_sizes_;
   std::vector<std::string> answers_, states_;
 };
 
 TEST_F(CommitterTest, AnswersWhenTheCommitIsDone) {
-  Committer committer(store_, strand_.post(), handlers(), {});
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(), {});
   ASSERT_TRUE(insert(committer, 1));
   strand_.run_until([&] { return answers_.size() == 1; });
   EXPECT_EQ(answers_, std::vector<std::string>{"ok"});
@@ -42,7 +45,7 @@ TEST_F(CommitterTest, AnswersWhenTheCommitIsDone) {
 }
 
 TEST_F(CommitterTest, GathersWhatArrivesDuringACommitIntoTheNextWithOnePost) {
-  Committer committer(store_, strand_.post(), handlers(), {});
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(), {});
   store_.close();
   ASSERT_TRUE(insert(committer, 1));
   store_.wait_for_commit();
@@ -51,13 +54,13 @@ TEST_F(CommitterTest, GathersWhatArrivesDuringACommitIntoTheNextWithOnePost) {
   store_.open();
   strand_.run_until([&] { return answers_.size() == 34; });
   EXPECT_EQ(batch_sizes_, (std::vector<std::size_t>{1, 33}));
-  EXPECT_EQ(strand_.post_count(), 2u);
+  EXPECT_EQ(strand_.post_count(), 3u) << "one for each commit, and one with the contents at first";
   EXPECT_EQ(answers_.back(), "already exists publicKey");
   EXPECT_EQ(std::count(answers_.begin(), answers_.end(), "ok"), 33);
 }
 
 TEST_F(CommitterTest, RefusesWhatItsQueueDoesNotHold) {
-  Committer committer(store_, strand_.post(), handlers(), {.queued = 2});
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(), {.queued = 2});
   store_.close();
   ASSERT_TRUE(insert(committer, 1));
   store_.wait_for_commit();
@@ -72,7 +75,7 @@ TEST_F(CommitterTest, RefusesWhatItsQueueDoesNotHold) {
 }
 
 TEST_F(CommitterTest, FinishesWhatIsQueuedWhenStopped) {
-  Committer committer(store_, strand_.post(), handlers(), {});
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(), {});
   for (int number = 1; number <= 10; ++number) ASSERT_TRUE(insert(committer, number));
   committer.stop();
   EXPECT_EQ(contract::outcome(insert(committer, 11)), "unavailable ");
@@ -82,7 +85,8 @@ TEST_F(CommitterTest, FinishesWhatIsQueuedWhenStopped) {
 }
 
 TEST_F(CommitterTest, TellsWhenTheStoreFailsAndFindsByItselfThatItWorksAgain) {
-  Committer committer(store_, strand_.post(), handlers(), {.probe_interval = std::chrono::milliseconds(1)});
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(),
+                      {.probe_interval = std::chrono::milliseconds(1)});
   store_.inner().fail_with("disk full");
   ASSERT_TRUE(insert(committer, 1));
   strand_.run_until([&] { return states_.size() == 1; });

@@ -6,7 +6,7 @@ namespace vpn::control {
 
 Result<Contents> MemoryStore::load() {
   const std::lock_guard lock(mutex_);
-  if (failure_) return fail(ErrorCode::kUnavailable, *failure_);
+  if (failure_) return fail(*failure_);
   Contents contents;
   for (const auto& [key, client] : clients_) contents.clients.push_back(client);
   return contents;
@@ -17,7 +17,7 @@ std::vector<Status> MemoryStore::commit(std::span<const Mutation> mutations) {
   ++commit_count_;
   std::vector<Status> statuses;
   for (const Mutation& mutation : mutations) {
-    statuses.push_back(failure_ ? Status(fail(ErrorCode::kUnavailable, *failure_))
+    statuses.push_back(failure_ ? Status(fail(*failure_))
                                 : std::visit([this](const auto& change) { return apply(change); }, mutation));
   }
   return statuses;
@@ -25,13 +25,14 @@ std::vector<Status> MemoryStore::commit(std::span<const Mutation> mutations) {
 
 Status MemoryStore::probe() {
   const std::lock_guard lock(mutex_);
-  if (failure_) return fail(ErrorCode::kUnavailable, *failure_);
+  if (failure_) return fail(*failure_);
   return {};
 }
 
-void MemoryStore::fail_with(std::optional<std::string> reason) {
+void MemoryStore::fail_with(std::optional<std::string> reason, ErrorCode code) {
   const std::lock_guard lock(mutex_);
-  failure_ = std::move(reason);
+  failure_.reset();
+  if (reason) failure_ = Error{code, std::move(*reason)};
 }
 
 std::size_t MemoryStore::commit_count() const {

@@ -20,8 +20,8 @@ class MemoryStore final : public Store {
   std::vector<Status> commit(std::span<const Mutation> mutations) override;
   Status probe() override;
 
-  /// From now on every commit fails with kUnavailable and these words; nullopt mends it.
-  void fail_with(std::optional<std::string> reason);
+  /// From now on everything fails with these words; nullopt mends it.
+  void fail_with(std::optional<std::string> reason, ErrorCode code = ErrorCode::kUnavailable);
   /// How many commits were asked for, failed ones included.
   std::size_t commit_count() const;
 
@@ -32,7 +32,7 @@ class MemoryStore final : public Store {
 
   mutable std::mutex mutex_;  // guards all below
   std::map<PublicKey, Client> clients_;
-  std::optional<std::string> failure_;
+  std::optional<Error> failure_;
   std::size_t commit_count_ = 0;
 };
 
