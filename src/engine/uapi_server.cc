@@ -14,7 +14,7 @@
 #include <cerrno>
 
 #include "base/check.h"
-#include "engine/thread.h"
+#include "base/thread.h"
 
 namespace vpn::engine {
 namespace {

@@ -11,7 +11,7 @@
 #include <limits>
 
 #include "base/check.h"
-#include "engine/thread.h"
+#include "base/thread.h"
 
 namespace vpn::engine {
 namespace {

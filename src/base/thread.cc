@@ -1,9 +1,9 @@
-#include "engine/thread.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 #include <signal.h>
 
-namespace vpn::engine {
+namespace vpn {
 
 std::thread start_thread(const std::string& name, std::function<void()> body) {
   sigset_t all;
@@ -16,4 +16,4 @@ std::thread start_thread(const std::string& name, std::function<void()> body) {
   return thread;
 }
 
-}  // namespace vpn::engine
+}  // namespace vpn

@@ -5,10 +5,10 @@
 #include <string>
 #include <thread>
 
-namespace vpn::engine {
+namespace vpn {
 
 /// `name` has at most 15 characters (pthread_setname_np(3)). Every signal stays blocked in the thread, so that the
 /// program's own signalfd or event loop gets it.
 std::thread start_thread(const std::string& name, std::function<void()> body);
 
-}  // namespace vpn::engine
+}  // namespace vpn
