@@ -1,0 +1,97 @@
+// The tunnel that is the kernel's own WireGuard, over generic netlink: no `wg`, and not a packet through this process.
+//
+// The interface outlives the process. It carries the site's traffic, so a restart, an upgrade or a crash of the gateway
+// costs nobody a packet: the next start adopts it with its peers and their sessions. Only remove() takes it away.
+//
+// What a kernel cannot do: call the clients of another replica (InterfaceConfig::has_replicas); look up one peer, so
+// peer() reads on average half of them (a quarter of a microsecond each, and nothing is kept); undo half a delta, so an
+// apply() that fails between two messages (of some 250 peers) leaves those before it, which the next difference takes
+// into account.
+//
+// Owned by main. Safe from any thread. Its own thread "wg-kernel" looks for learned endpoints while somebody listens.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "tunnel/kernel/device_reader.h"
+#include "tunnel/kernel/device_writer.h"
+#include "tunnel/tunnel.h"
+
+namespace vpn::tunnel {
+
+struct KernelTunnelOptions {
+  std::string interface_name = "wg0";
+  /// The kernel tells nobody when it learns an endpoint: it is asked so often, and less often when it holds so many
+  /// peers that the asking would take more than a hundredth of a processor.
+  std::chrono::milliseconds learn_interval{10'000};
+};
+
+class KernelTunnel final : public Tunnel {
+ public:
+  /// The kernel's own limit (drivers/net/wireguard/peer.h).
+  static constexpr std::size_t kMaxPeers = std::size_t{1} << 20;
+
+  /// Makes the interface, down and without an address, or adopts ours as it is. kUnsupported: this kernel has no
+  /// WireGuard, our engine may do. kAlreadyExists: the name belongs to an interface that is not ours, or another
+  /// process serves it. clock and logger outlive the tunnel.
+  static Result<std::unique_ptr<KernelTunnel>> open(const KernelTunnelOptions& options, const Clock& clock,
+                                                    Logger& logger);
+  /// Takes the interface of that name, if it is ours and nobody serves it, and with it every session. None is no error;
+  /// kAlreadyExists when it is not ours or is being served.
+  static Status remove(const std::string& interface_name);
+
+  ~KernelTunnel() override;
+
+  std::string_view kind() const override { return "kernel"; }
+  const std::string& interface_name() const override { return options_.interface_name; }
+  Status configure(const InterfaceConfig& config) override;
+  Status apply(const Delta& delta) override;
+  Result<TunnelStatus> status() const override;
+  Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
+  Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
+  /// As of the last look, which is at most learn_interval ago.
+  std::vector<PeerEndpoint> take_learned_endpoints() override;
+  void on_learned_endpoints(std::function<void()> listener) override;
+
+  /// Readable once the interface is gone, and the program should end.
+  int closed_fd() const { return removal_.get(); }
+
+ private:
+  struct Seen {
+    PeerEndpoint endpoint;
+    bool taken = false;
+  };
+
+  KernelTunnel(const KernelTunnelOptions& options, const Clock& clock, Logger& logger)
+      : options_(options), clock_(clock), logger_(logger) {}
+  Status attach();
+  Result<TunnelStatus> read(const DeviceReader& fresh_reader) const;
+  DeviceWriter writer(std::string what) const;
+  void learn_until_stopped();
+  bool learn();
+
+  const KernelTunnelOptions options_;
+  const Clock& clock_;
+  Logger& logger_;
+  UniqueFd claim_;
+  UniqueFd removal_;
+  unsigned index_ = 0;        ///< of the interface
+  std::uint16_t family_ = 0;  ///< WireGuard's number in generic netlink
+
+  std::mutex writing_;  ///< held over a change, that the messages of two do not mingle
+  std::mutex seen_mutex_;
+  std::unordered_map<PublicKey, Seen> seen_;  ///< guarded by seen_mutex_
+
+  std::function<void()> learned_listener_;  ///< set before the thread starts
+  UniqueFd stop_;                           ///< an eventfd, readable when the thread is to end
+  std::thread learner_;
+};
+
+}  // namespace vpn::tunnel
