@@ -28,6 +28,7 @@ MAY_INCLUDE = {
     "control/store": ["base", "control/model"],
     "control/store/memory": ["base", "control/model", "control/store"],
     "control/store/sqlite": ["base", "control/model", "control/store"],
+    "control/store/ltse": ["base", "control/model", "control/store"],
     # The service sees the seams, no concrete store or tunnel; x25519.h because it judges clients' keys.
     "control/service": ["base", "control/model", "control/store/store.h", "control/store/store_error.h",
                         "tunnel/tunnel.h", "tunnel/diff.h", "host/host.h", "engine/crypto/x25519.h"],
@@ -47,8 +48,9 @@ THIRD_PARTY = {
     r"libmnl/": ["netlink"],
     r"nftables/": ["host"],
     r"sqlite3\.h": ["control/store/sqlite"],
-    r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp": ["control/api", "main.cc"],
-    r"boost/": ["control/api"],
+    r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp":
+        ["control/api", "control/store/ltse", "main.cc"],
+    r"boost/": ["control/api", "control/store/ltse"],
     r"CLI/|spdlog/|qrcodegen/": ["cli"],
 }
 TEST_ONLY = r"gtest/|gmock/|benchmark/"

@@ -1,0 +1,121 @@
+#include "control/store/ltse/reservations.h"
+
+#include <utility>
+
+namespace vpn::control::ltse {
+namespace {
+
+boost::json::object to_source(const Claim& claim) {
+  return {{"holder", claim.holder}, {"attempt", claim.attempt}};
+}
+
+}  // namespace
+
+std::vector<Claim> claims_of(const Client& client, const std::string& attempt) {
+  const std::string holder = document_id(client.public_key);
+  std::vector<Claim> claims{{Claim::Kind::kAddress, "ip " + to_string(client.address), holder, attempt}};
+  if (!client.name.empty()) claims.push_back({Claim::Kind::kName, "name " + client.name, holder, attempt});
+  return claims;
+}
+
+Write Reservations::creation(const Claim& claim) const {
+  return {.kind = Write::Kind::kCreate, .document = place(claim), .source = to_source(claim)};
+}
+
+/// Whether the client that a reservation names does not use the value, and has not for kOrphanAge.
+bool Reservations::is_orphan(const Claim& claim, const Document& reservation, const std::optional<Document>& holder) {
+  if (holder) {
+    const auto stored = parse_client(*holder);
+    if (!stored) return false;
+    for (const Claim& used : claims_of(stored->client, stored->attempt)) {
+      if (used.id == claim.id) return false;
+    }
+  }
+  if (watched_.size() >= kMaxWatched) watched_.clear();
+  const auto [sighting, is_new] = watched_.try_emplace(claim.id, Sighting{reservation.version, clock_.now()});
+  if (sighting->second.version != reservation.version) sighting->second = {reservation.version, clock_.now()};
+  return clock_.now() - sighting->second.first_seen >= kOrphanAge;
+}
+
+Status Reservations::contend(std::span<Claim* const> claims, Deadline deadline) {
+  std::vector<DocumentId> ids;
+  for (const Claim* claim : claims) ids.push_back(place(*claim));
+  const auto reservations = server_.get(ids, deadline);
+  if (!reservations) return fail(reservations.error());
+
+  // Only then the holders: a client that is created meanwhile is seen, and so is the one of a release.
+  ids.clear();
+  for (const auto& reservation : *reservations) {
+    ids.push_back({indices_.clients, reservation ? text_member(reservation->source, "holder") : "none"});
+  }
+  const auto holders = server_.get(ids, deadline);
+  if (!holders) return fail(holders.error());
+
+  std::vector<Write> writes;
+  std::vector<Claim*> writers;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const std::optional<Document>& reservation = (*reservations)[i];
+    if (!reservation) {  // released since
+      writes.push_back(creation(*claims[i]));
+    } else if (text_member(reservation->source, "attempt") == claims[i]->attempt) {
+      claims[i]->held = reservation->version;
+      continue;
+    } else if (is_orphan(*claims[i], *reservation, (*holders)[i])) {
+      writes.push_back({.kind = Write::Kind::kReplace,
+                        .document = place(*claims[i]),
+                        .source = to_source(*claims[i]),
+                        .only_if = reservation->version});
+    } else {
+      continue;
+    }
+    writers.push_back(claims[i]);
+  }
+  if (writes.empty()) return {};
+  const auto written = server_.write(writes, deadline);
+  if (!written) return fail(written.error());
+  for (std::size_t i = 0; i < writers.size(); ++i) {
+    if ((*written)[i].done()) writers[i]->held = (*written)[i].version;
+  }
+  return {};
+}
+
+Status Reservations::release(std::span<const Claim> claims, Deadline deadline) {
+  std::vector<DocumentId> ids;
+  for (const Claim& claim : claims) ids.push_back(place(claim));
+  const auto reservations = server_.get(ids, deadline);
+  if (!reservations) return fail(reservations.error());
+  std::vector<Write> writes;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const std::optional<Document>& reservation = (*reservations)[i];
+    if (!reservation || text_member(reservation->source, "attempt") != claims[i].attempt) continue;
+    writes.push_back(
+        {.kind = Write::Kind::kDelete, .document = place(claims[i]), .source = {}, .only_if = reservation->version});
+  }
+  if (writes.empty()) return {};
+  const auto written = server_.write(writes, deadline);  // a conflict: another has taken it over
+  return written ? Status() : fail(written.error());
+}
+
+Result<std::vector<bool>> Reservations::held_by_others(std::span<const StoredClient* const> clients,
+                                                       Deadline deadline) {
+  std::vector<DocumentId> ids;
+  std::vector<std::size_t> claimants;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (clients[i]->attempt.empty()) continue;  // the original reserves nothing
+    for (const Claim& claim : claims_of(clients[i]->client, clients[i]->attempt)) {
+      ids.push_back(place(claim));
+      claimants.push_back(i);
+    }
+  }
+  std::vector<bool> others(clients.size(), false);
+  const auto reservations = server_.get(ids, deadline);
+  if (!reservations) return fail(reservations.error());
+  for (std::size_t k = 0; k < reservations->size(); ++k) {
+    const std::optional<Document>& reservation = (*reservations)[k];
+    const std::size_t i = claimants[k];
+    if (reservation && text_member(reservation->source, "attempt") != clients[i]->attempt) others[i] = true;
+  }
+  return others;
+}
+
+}  // namespace vpn::control::ltse
