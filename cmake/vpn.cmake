@@ -29,9 +29,11 @@ if(VPN_SANITIZE)
   target_compile_options(vpn_options INTERFACE
     -fsanitize=${VPN_SANITIZE} -fno-sanitize-recover=all $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=vptr>)
   target_link_options(vpn_options INTERFACE -fsanitize=${VPN_SANITIZE})
-  if(VPN_SANITIZE STREQUAL "thread")
-    # Its runtime defines operator new strongly, so that a test with its own (test_freed_memory.cc) would not link.
-    target_link_options(vpn_options INTERFACE -Wl,--allow-multiple-definition)
+  if(VPN_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # The static runtime does not let a test have its own operator new (test_freed_memory.cc), the shared one does.
+    execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-resource-dir
+      OUTPUT_VARIABLE clang_directory OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    target_link_options(vpn_options INTERFACE -shared-libsan -Wl,-rpath,${clang_directory}/lib/linux)
   endif()
 else()
   target_compile_options(vpn_options INTERFACE -fstack-protector-strong)
