@@ -14,6 +14,7 @@ build_packages=(
   libmnl-dev            # links, addresses and routes over netlink
   libnftables-dev       # NAT and forwarding rules
   libsqlite3-dev        # the clients' store
+  libmongoc-dev         # the clients' store in MongoDB
   libcli11-dev          # flags, environment and settings file
   libspdlog-dev         # the log
   libqrcodegencpp-dev   # QR codes in a terminal

@@ -28,17 +28,20 @@ MAY_INCLUDE = {
     "control/store": ["base", "control/model"],
     "control/store/memory": ["base", "control/model", "control/store"],
     "control/store/sqlite": ["base", "control/model", "control/store"],
+    "control/store/mongodb": ["base", "control/model", "control/store"],
     "control/store/ltse": ["base", "control/model", "control/store"],
     # The service sees the seams, no concrete store or tunnel; x25519.h because it judges clients' keys.
     "control/service": ["base", "control/model", "control/store/store.h", "control/store/store_error.h",
                         "tunnel/tunnel.h", "tunnel/diff.h", "host/host.h", "engine/crypto/x25519.h"],
     "control/api": ["base", "control/model", "control/service", "tunnel/tunnel.h", "engine/crypto/x25519.h"],
-    # The API by its unix socket; of the engine what keys and the engine alone as a command need. No concrete store,
-    # tunnel or host.
-    "cli": ["base", "control/api", "control/model", "control/service", "engine/crypto/x25519.h", "engine/device.h",
-            "engine/io/linux_tun.h", "engine/uapi_server.h"],
+    # The API by its unix socket; of the engine what keys and the engine alone as a command need; stores as the
+    # composition root opens them. No concrete store, tunnel or host.
+    "cli": ["base", "control/api", "control/model", "control/service", "control/store/store.h",
+            "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/uapi_server.h"],
     # The composition root names everything.
-    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli"],
+    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli", "open_store.h"],
+    "open_store.h": ["base", "control/store/store.h", "cli"],
+    "open_store.cc": ["base", "control/store", "cli", "open_store.h"],
 }
 
 # Where each third-party header may be named. Asio's executor types, timers and signals are everyone's event loop.
@@ -48,8 +51,10 @@ THIRD_PARTY = {
     r"libmnl/": ["netlink"],
     r"nftables/": ["host"],
     r"sqlite3\.h": ["control/store/sqlite"],
+    r"mongoc/|bson/": ["control/store/mongodb"],
     r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp":
         ["control/api", "control/store/ltse", "main.cc"],
+    r"boost/json/": ["control/api", "control/store/ltse", "cli"],  # cli: exports of a store are JSON lines
     r"boost/": ["control/api", "control/store/ltse"],
     r"CLI/|spdlog/|qrcodegen/": ["cli"],
 }

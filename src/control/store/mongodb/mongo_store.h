@@ -1,0 +1,65 @@
+// Clients in MongoDB, shared by any number of gateways: the original enabler's collection, opened in place.
+//
+// Durable: a commit is acknowledged by a majority and journalled when commit() returns. Of keys, addresses and names of
+// ours the server itself keeps each unique (peer.h); the original's documents are neither changed nor refused, they are
+// looked at before each commit. Time limits hold everywhere (options.cc), so a server that is away is an answer.
+//
+// Collections: `peers` (peer.h), `gateway` (the server key; what probe() writes), `changes` (revisions.h).
+//
+// load(), commit(), probe(), read() and server_key(): one thread at a time. The feed has a thread of its own. Owned by
+// main.cc.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/log.h"
+#include "control/store/mongodb/news.h"
+#include "control/store/mongodb/options.h"
+#include "control/store/mongodb/peer.h"
+#include "control/store/mongodb/server.h"
+#include "control/store/mongodb/wave.h"
+#include "control/store/store.h"
+
+namespace vpn::control {
+
+class MongoStore final : public SharedStore {
+ public:
+  /// Checks the options and asks nothing of the network. kInvalidArgument, with the setting as field.
+  static Result<std::unique_ptr<MongoStore>> create(const MongoOptions& options, Logger& logger);
+
+  std::string description() const override { return server_.description(); }
+  Result<Contents> load() override;
+  std::vector<Status> commit(std::span<const Mutation> mutations) override;
+  Status probe() override;
+  Result<std::unique_ptr<ChangeFeed>> follow() override;
+  Result<std::vector<std::optional<Client>>> read(std::span<const PublicKey> keys) override;
+  Result<PrivateKey> server_key(const PrivateKey& fresh) override;
+
+ private:
+  MongoStore(mongodb::Uri uri, const MongoOptions& options, Logger& logger)
+      : server_(std::move(uri), options), logger_(logger) {}
+
+  Status prepare();
+  Status create_indexes();
+  Status take_back();
+  Status catch_up();
+  Status run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open, std::vector<Status>& statuses);
+  Status send(const mongodb::Wave& wave, bool& all_hit, bool& removed);
+  Result<mongodb::Peers> read_touched(const mongodb::Touched& touched);
+  Status read_keys(std::span<const PublicKey> keys, mongodb::Freshness freshness, mongodb::Peers& into);
+  void tell_duplicate(const mongodb::Peer& kept, const mongodb::Peer& passed_over);
+
+  mongodb::Server server_;
+  Logger& logger_;
+  mongodb::News news_;
+  bool prepared_ = false;  ///< indexes are there and `has_change_streams_` is known; until the next failure
+  bool has_change_streams_ = false;
+  bool settled_ = true;                            ///< no write has an unknown end
+  std::vector<mongodb::Insertion> undecided_;      ///< insertions with an unknown end, of one batch at most
+  std::unordered_set<PublicKey> told_duplicates_;  ///< said once
+};
+
+}  // namespace vpn::control

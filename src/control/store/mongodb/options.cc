@@ -1,0 +1,120 @@
+#include "control/store/mongodb/options.h"
+
+#include <string_view>
+
+#include "base/secret.h"
+
+namespace vpn::control::mongodb {
+namespace {
+
+constexpr std::string_view kExample = "; for example: MONGODB_HOST=db.example.org";
+constexpr std::string_view kUriExample =
+    "; for example: MONGODB_HOST=mongodb://db1.example.org,db2.example.org/?replicaSet=rs0&tls=true";
+
+// A request is answered 503 rather than kept waiting.
+constexpr std::int32_t kServerSelection_ms = 2500;
+constexpr std::int32_t kConnect_ms = 2500;
+constexpr std::int32_t kSocket_ms = 10'000;
+/// Below the socket's limit, so that a majority that does not answer is told from a server that does not.
+constexpr std::int32_t kMajority_ms = 8000;
+
+struct WriteConcernDeleter {
+  void operator()(mongoc_write_concern_t* concern) const { mongoc_write_concern_destroy(concern); }
+};
+
+bool is_uri(std::string_view host) {
+  return host.starts_with("mongodb://") || host.starts_with("mongodb+srv://");
+}
+
+/// A comma list as a URI, each host with the port unless it names its own.
+std::string hosts_uri(const MongoOptions& options) {
+  std::string uri = "mongodb://";
+  std::string_view rest = options.host;
+  for (bool first = true; !rest.empty() || first; first = false) {
+    const std::string_view host = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), host.size() + 1));
+    if (!first) uri += ',';
+    uri += host;
+    const bool bare_ipv6 = host.starts_with('[') && host.ends_with(']');
+    if (bare_ipv6 || host.find(':') == std::string_view::npos) uri += ":" + std::to_string(options.port);
+  }
+  return uri + "/";
+}
+
+bool is_host_character(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view(".-_:,[]").find(c) != std::string_view::npos;
+}
+
+void limit(mongoc_uri_t* uri, const char* option, std::int32_t value) {
+  if (!mongoc_uri_has_option(uri, option)) mongoc_uri_set_option_as_int32(uri, option, value);
+}
+
+void set_guarantees(mongoc_uri_t* uri) {
+  limit(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, kServerSelection_ms);
+  limit(uri, MONGOC_URI_CONNECTTIMEOUTMS, kConnect_ms);
+  limit(uri, MONGOC_URI_SOCKETTIMEOUTMS, kSocket_ms);
+  mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true);
+  mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, true);
+  mongoc_uri_set_appname(uri, "vpn-enabler");
+
+  const std::unique_ptr<mongoc_write_concern_t, WriteConcernDeleter> durable(mongoc_write_concern_new());
+  mongoc_write_concern_set_w(durable.get(), MONGOC_WRITE_CONCERN_W_MAJORITY);
+  mongoc_write_concern_set_journal(durable.get(), true);
+  mongoc_write_concern_set_wtimeout_int64(durable.get(), kMajority_ms);
+  mongoc_uri_set_write_concern(uri, durable.get());
+}
+
+}  // namespace
+
+Result<Uri> parse_uri(const MongoOptions& options) {
+  const auto invalid = [](const char* field, std::string message) {
+    return fail(ErrorCode::kInvalidArgument, std::move(message), field);
+  };
+  if (options.host.empty()) return invalid("MONGODB_HOST", "MONGODB_HOST is empty" + std::string(kExample));
+  if (options.port == 0) {
+    return invalid("MONGODB_PORT", "MONGODB_PORT is 0; for example: MONGODB_PORT=27017");
+  }
+  if (options.user.empty() && !options.password.empty()) {
+    return invalid("MONGODB_USER", "MONGODB_PASS is set without MONGODB_USER; for example: MONGODB_USER=vpn-enabler");
+  }
+  const bool whole = is_uri(options.host);
+  if (!whole && !std::all_of(options.host.begin(), options.host.end(), is_host_character)) {
+    return invalid("MONGODB_HOST", "MONGODB_HOST is neither a host nor a mongodb:// URI" + std::string(kExample));
+  }
+
+  std::string text = whole ? options.host : hosts_uri(options);
+  bson_error_t error;
+  Uri uri(mongoc_uri_new_with_error(text.c_str(), &error));
+  wipe(text.data(), text.size());
+  if (!uri) {
+    // The library's words may repeat a part of the URI: only where there is no password they are told.
+    const bool secret = options.host.find('@') != std::string::npos;
+    const std::string why = secret ? " (characters of a password such as @ : / % must be written as %40 %3A %2F %25)"
+                                   : ": " + std::string(error.message);
+    return invalid("MONGODB_HOST",
+                   "MONGODB_HOST is no valid address" + why + std::string(whole ? kUriExample : kExample));
+  }
+  if (!options.user.empty()) {
+    if (!mongoc_uri_set_username(uri.get(), options.user.c_str())) {
+      return invalid("MONGODB_USER", "MONGODB_USER is no UTF-8 text; for example: MONGODB_USER=vpn-enabler");
+    }
+    if (!mongoc_uri_set_password(uri.get(), options.password.c_str())) {
+      return invalid("MONGODB_PASS", "MONGODB_PASS is no UTF-8 text");
+    }
+  }
+  set_guarantees(uri.get());
+  return uri;
+}
+
+std::string describe(const mongoc_uri_t& uri, const MongoOptions& options) {
+  std::string hosts;
+  if (const char* service = mongoc_uri_get_srv_hostname(&uri)) hosts = service;
+  for (const mongoc_host_list_t* host = mongoc_uri_get_hosts(&uri); host; host = host->next) {
+    if (!hosts.empty()) hosts += ",";
+    hosts += host->host_and_port;
+  }
+  return "mongodb at " + hosts + ", database " + options.database;
+}
+
+}  // namespace vpn::control::mongodb
