@@ -183,6 +183,7 @@ Result<PrivateKey> MemorySharedStore::server_key(const PrivateKey& fresh) {
 void MemorySharedStore::fail_with(std::optional<Error> failure) {
   const std::lock_guard lock(database_.mutex_);
   failure_ = std::move(failure);
+  answer_lost_after_.reset();
   database_.changed_.notify_all();
 }
 

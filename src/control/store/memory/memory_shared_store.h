@@ -69,7 +69,7 @@ class MemorySharedStore final : public SharedStore {
   Result<std::vector<std::optional<Client>>> read(std::span<const PublicKey> keys) override;
   Result<PrivateKey> server_key(const PrivateKey& fresh) override;
 
-  /// From now on everything fails so, the feed with kUnavailable; nullopt mends it.
+  /// From now on everything fails so, the feed with kUnavailable; nullopt mends all but the feed's own troubles.
   void fail_with(std::optional<Error> failure);
   /// The connection breaks after the next commit's `mutations` first mutations were applied and before any is answered;
   /// everything fails until fail_with(nullopt).
