@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 
 #include "base/secret.h"
 
@@ -19,11 +21,22 @@ Status write_durably(int fd, std::string_view text, const std::filesystem::path&
   return {};
 }
 
+Failure exists_already(const std::filesystem::path& path) {
+  return fail(ErrorCode::kAlreadyExists, path.string() + " exists already and is not overwritten");
+}
+
 Status sync_directory(const std::filesystem::path& directory) {
   const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail(system_error("open " + directory.string(), errno));
   if (::fsync(fd.get()) != 0) return fail(system_error("fsync " + directory.string(), errno));
   return {};
+}
+
+/// rename(2) that replaces nothing: EEXIST.
+int rename_to_new(const char* from, const char* to) {
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL) return -1;  // a file system that cannot, NFS for instance
+  return ::link(from, to) == 0 ? ::unlink(from) : -1;
 }
 
 }  // namespace
@@ -79,9 +92,7 @@ Status write_fully(int fd, std::string_view text, std::string_view what) {
 
 Result<NewFile> NewFile::create(const std::filesystem::path& path) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOwnerOnly));
-  if (!fd && errno == EEXIST) {
-    return fail(ErrorCode::kAlreadyExists, path.string() + " exists already and is not overwritten");
-  }
+  if (!fd && errno == EEXIST) return exists_already(path);
   if (!fd) return fail(system_error("create " + path.string(), errno));
   return NewFile(path, std::move(fd));
 }
@@ -92,6 +103,48 @@ NewFile::~NewFile() {
 
 Status NewFile::write(std::string_view text) {
   return write_durably(fd_.get(), text, path_);
+}
+
+Result<WholeFile> WholeFile::create(const std::filesystem::path& path, Existing existing) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (existing == Existing::kRefuse) return exists_already(path);
+    if (!S_ISREG(status.st_mode)) {
+      return fail(ErrorCode::kInvalidArgument, path.string() + " is no regular file and is not replaced");
+    }
+  }
+  std::string temporary = path.string() + ".XXXXXX";
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));  // 0600, and new
+  if (!fd) return fail(system_error("create " + path.string(), errno));
+  return WholeFile(path, existing, std::move(temporary), std::move(fd));
+}
+
+WholeFile::WholeFile(std::filesystem::path path, Existing existing, std::string temporary, UniqueFd fd)
+    : path_(std::move(path)), existing_(existing), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+
+WholeFile::WholeFile(WholeFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      existing_(other.existing_),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::move(other.fd_)) {}
+
+WholeFile::~WholeFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Status WholeFile::write(std::string_view text) {
+  return write_fully(fd_.get(), text, path_.string());
+}
+
+Status WholeFile::publish() {
+  if (::fsync(fd_.get()) != 0) return fail(system_error("fsync " + path_.string(), errno));
+  const bool replaces = existing_ == Existing::kReplace;
+  const int renamed =
+      replaces ? ::rename(temporary_.c_str(), path_.c_str()) : rename_to_new(temporary_.c_str(), path_.c_str());
+  if (renamed != 0 && errno == EEXIST) return exists_already(path_);
+  if (renamed != 0) return fail(system_error("rename to " + path_.string(), errno));
+  temporary_.clear();
+  return sync_directory(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 
 }  // namespace vpn::cli

@@ -1,4 +1,4 @@
-// Small files that hold a setting or a secret: bounded reads, and writes that are whole or absent after a crash.
+// Files that hold a setting or a secret: bounded reads, and writes that are whole or absent after a crash.
 #pragma once
 
 #include <cstddef>
@@ -40,6 +40,32 @@ class NewFile {
 
   std::filesystem::path path_;
   UniqueFd fd_;  // none: moved from, or to be kept
+};
+
+/// A file, 0600, that appears at its path whole or not at all, wherever that is: it is written beside it, under a name
+/// of its own, which is gone when it is not published. Only a regular file is ever replaced, nothing written through.
+class WholeFile {
+ public:
+  enum class Existing { kRefuse, kReplace };
+
+  /// kAlreadyExists when there is anything at the path and it is not to be replaced; kInvalidArgument when it could not
+  /// be, a symbolic link for instance.
+  static Result<WholeFile> create(const std::filesystem::path& path, Existing existing);
+  WholeFile(WholeFile&& other) noexcept;
+  WholeFile& operator=(WholeFile&&) = delete;
+  ~WholeFile();
+
+  Status write(std::string_view text);
+  /// Durable when it returns. kAlreadyExists as above.
+  Status publish();
+
+ private:
+  WholeFile(std::filesystem::path path, Existing existing, std::string temporary, UniqueFd fd);
+
+  std::filesystem::path path_;
+  Existing existing_;
+  std::string temporary_;  // empty: moved from, or published
+  UniqueFd fd_;
 };
 
 }  // namespace vpn::cli

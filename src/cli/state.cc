@@ -27,6 +27,13 @@ constexpr std::size_t kMaxSecretFileBytes = 4096;
 constexpr std::size_t kMaxRuledInterfacesBytes = 4096;
 static_assert(kMaxRuledInterfacesBytes >= kMaxRuledInterfaces * IF_NAMESIZE);
 
+/// The text of the file without its last newline. kNotFound.
+Result<std::string> load(const std::filesystem::path& path) {
+  Result<std::string> text = read_small_file(path, kMaxSecretFileBytes);
+  if (text && text->ends_with('\n')) text->pop_back();
+  return text;
+}
+
 /// The text of the file without its last newline; when there is none, what `make` gives, stored first. The lock on the
 /// directory lets two processes that start together agree on one secret; a crash leaves it absent or whole.
 Result<std::string> load_or_create(const std::filesystem::path& directory, const char* name,
@@ -34,12 +41,8 @@ Result<std::string> load_or_create(const std::filesystem::path& directory, const
   const UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail(system_error("lock " + directory.string(), errno));
 
-  Result<std::string> text = read_small_file(directory / name, kMaxSecretFileBytes);
-  if (text) {
-    if (text->ends_with('\n')) text->pop_back();
-    return text;
-  }
-  if (text.error().code != ErrorCode::kNotFound) return fail(text.error());
+  Result<std::string> text = load(directory / name);
+  if (text || text.error().code != ErrorCode::kNotFound) return text;
 
   std::string fresh = make();
   std::string line(fresh.size() + 1, '\n');  // to append to `fresh` could leave a copy of the secret in freed memory
@@ -70,8 +73,13 @@ Status prepare_state_directory(const std::filesystem::path& directory) {
 }
 
 Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& directory, Random& random) {
-  Result<std::string> text = load_or_create(
-      directory, kPrivateKeyFile, [&] { return reveal_base64(engine::crypto::generate_private_key(random)); });
+  return load_or_keep_private_key(directory, engine::crypto::generate_private_key(random));
+}
+
+Result<PrivateKey> load_or_keep_private_key(const std::filesystem::path& directory, const PrivateKey& fresh) {
+  Result<std::string> text = fresh.is_zero()
+                                 ? load(directory / kPrivateKeyFile)
+                                 : load_or_create(directory, kPrivateKeyFile, [&] { return reveal_base64(fresh); });
   if (!text) return fail(text.error());
   std::optional<PrivateKey> key;
   const Fault fault = parse_private_key(*text, key);

@@ -30,7 +30,11 @@ Status prepare_state_directory(const std::filesystem::path& directory);
 /// holds anything but a key: clients know the old key, so a new one would lock all of them out.
 Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& directory, Random& random);
 
-/// The same for the API's token: 256 random bits, in hex.
+/// The key in the directory; when there is none, `fresh` becomes it. An all-zero `fresh` only looks: kNotFound, and no
+/// file is made. kCorrupt as above.
+Result<PrivateKey> load_or_keep_private_key(const std::filesystem::path& directory, const PrivateKey& fresh);
+
+/// As load_or_create_private_key(), for the API's token: 256 random bits, in hex.
 Result<control::BearerToken> load_or_create_api_token(const std::filesystem::path& directory, Random& random);
 
 /// Notes, before rules are made, that rules for the interface may stand; returns the others that were noted and never
