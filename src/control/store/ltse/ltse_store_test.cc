@@ -5,11 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <chrono>
-#include <cstdio>
-#include <thread>
 
-#include "control/store/ltse/test_server.h"
+#include "control/store/ltse/test_replica.h"
 #include "control/store/shared_store_contract_test.h"
 #include "control/store/store_contract_test.h"
 
@@ -17,62 +14,6 @@ namespace vpn::control {
 namespace {
 
 namespace json = boost::json;
-using ltse::Fault;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-/// Started before the first case and ended after the last.
-struct Servers {
-  ltse::TestElasticsearch elasticsearch;
-  ltse::TestGateway gateway{elasticsearch};
-};
-
-class ServersForAll final : public testing::Environment {
- public:
-  void SetUp() override { servers = std::make_unique<Servers>(); }
-  void TearDown() override { servers.reset(); }
-  std::unique_ptr<Servers> servers;
-};
-
-auto* const kServers =
-    static_cast<ServersForAll*>(testing::AddGlobalTestEnvironment(std::make_unique<ServersForAll>().release()));
-
-ltse::TestGateway& gateway() {
-  return kServers->servers->gateway;
-}
-
-std::string fresh_index() {
-  static int count = 0;
-  return "vpn-enabler-" + std::to_string(++count);
-}
-
-/// A clock that also moves when told.
-class MovedClock final : public Clock {
- public:
-  Instant now() const override { return SystemClock().now() + moved; }
-  WallTime wall_now() const override { return SystemClock().wall_now(); }
-  std::chrono::nanoseconds moved{};
-};
-
-/// A replica's store, and what it needs.
-struct Replica {
-  explicit Replica(const std::string& index, const std::string& url = gateway().url()) {
-    auto created = LtseStore::create({url, index}, clock, random, logger);
-    EXPECT_TRUE(created) << created.error().message;
-    store = std::move(*created);
-  }
-  Status commit(Mutation mutation) { return store->commit({&mutation, 1}).front(); }
-  std::vector<Client> clients() {
-    auto contents = store->load();
-    EXPECT_TRUE(contents) << contents.error().message;
-    return contents ? contract::sorted(std::move(contents->clients)) : std::vector<Client>{};
-  }
-
-  MovedClock clock;
-  SystemRandom random;
-  NullLogger logger;
-  std::unique_ptr<LtseStore> store;
-};
 
 class LtseUnderTest final : public StoreUnderTest {
  public:
@@ -100,6 +41,183 @@ INSTANTIATE_TEST_SUITE_P(Ltse, StoreContract, testing::Values([]() -> std::uniqu
 INSTANTIATE_TEST_SUITE_P(Ltse, SharedStoreContract, testing::Values([]() -> std::unique_ptr<SharedStoreUnderTest> {
                            return std::make_unique<TwoReplicas>();
                          }));
+
+// --- The original's index: the facts of one that the original wrote.
+
+constexpr const char* kOriginalMapping =
+    R"({"mappings":{"properties":{"allowedIPs":{"type":"text","fields":{"keyword":{"type":"keyword","ignore_above":256)"
+    R"(}}},"clientIP":{"type":"long"},"clientPublicKey":{"type":"text","fields":{"keyword":{"type":"keyword",)"
+    R"("ignore_above":256}}},"enabled":{"type":"boolean"},"presharedKey":{"type":"text","fields":{"keyword":{"type":)"
+    R"("keyword","ignore_above":256}}}}}})";
+constexpr const char* kOriginalKeys[] = {
+    "9TjcVJHPDh8h0/Qxy4Hf5x77cm70LNwc7Bbcj3tUAgk=", "9WftXw7v4fEX6ThmMNinU/B/q7gXP/dLnApwe9HJOD8=",
+    "zkGExWC69z6gQquPZSXXbHsOfnrCdNfXfgBbL//olxU=", "ySM9u1meojyIR9xQjupavYie2Cn6gyKCVJeBtdBkiUE="};
+constexpr const char* kOriginalIds[] = {"Cn6bB6IBZ26LDcKvYZ1l", "C36bB6IBZ26LDcKvZ50b", "DH6bB6IBZ26LDcKvbJ0e",
+                                        "DX6bB6IBZ26LDcKvcp1N"};
+constexpr std::uint32_t kOriginalAddresses[] = {3232236091, 3232236233, 3232236255, 3232236175};
+
+PublicKey original_key(int i) {
+  return *PublicKey::parse(kOriginalKeys[i]);
+}
+
+std::string original_source(const std::string& key, std::uint32_t address, bool enabled = true) {
+  return R"({"clientPublicKey":")" + key +
+         R"(","presharedKey":"6u1/EnjRYa2XUdKS/ksEJr/yNxoHkqaSz4nADNaGaFY=","clientIP":)" + std::to_string(address) +
+         R"(,"allowedIPs":"0.0.0.0/0,::/0","enabled":)" + (enabled ? "true}" : "false}");
+}
+
+class OriginalsIndex : public testing::Test {
+ protected:
+  OriginalsIndex() {
+    gateway().direct("PUT", "/" + index_, kOriginalMapping);
+    for (int i = 0; i < 4; ++i) put(kOriginalIds[i], original_source(kOriginalKeys[i], kOriginalAddresses[i]));
+  }
+  void put(const std::string& id, const std::string& source) {
+    gateway().direct("PUT", "/" + index_ + "/_doc/" + id, source);
+  }
+  json::value document(const std::string& id) {
+    return json::parse(gateway().direct("GET", "/" + index_ + "/_doc/" + id));
+  }
+  /// How the original finds a client.
+  std::int64_t found_by_the_original(const PublicKey& key) {
+    gateway().direct("POST", "/" + index_ + "/_refresh");
+    const json::value answer = json::parse(gateway().direct(
+        "POST", "/" + index_ + "/_search",
+        R"({"query":{"bool":{"filter":{"term":{"clientPublicKey.keyword":")" + to_string(key) + R"("}}}}})"));
+    return answer.at_pointer("/hits/total/value").to_number<std::int64_t>();
+  }
+
+  std::string index_ = fresh_index();
+  Replica replica_{index_};
+};
+
+TEST_F(OriginalsIndex, IsOpenedAsItIsAndLeftUntouched) {
+  const std::vector<Client> clients = replica_.clients();
+  ASSERT_EQ(clients.size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    const auto client =
+        std::find_if(clients.begin(), clients.end(), [&](const Client& c) { return c.public_key == original_key(i); });
+    ASSERT_NE(client, clients.end());
+    EXPECT_EQ(client->address, IpAddress::v4(kOriginalAddresses[i]));
+    EXPECT_TRUE(client->enabled);
+    EXPECT_TRUE(client->preshared_key);
+    EXPECT_EQ(document(kOriginalIds[i]).at("_version"), 1);
+  }
+  EXPECT_EQ(json::parse(gateway().direct("GET", "/" + index_ + "/_mapping")).at(index_), json::parse(kOriginalMapping));
+  EXPECT_EQ(replica_.store->read({{original_key(2), contract::key(9), original_key(0)}})->at(2)->public_key,
+            original_key(0));
+}
+
+TEST_F(OriginalsIndex, ItsClientsAreHonoured) {
+  ASSERT_EQ(replica_.clients().size(), 4u);
+  Client same_key = contract::client(1), same_address = contract::client(2);
+  same_key.public_key = original_key(0);
+  same_address.address = IpAddress::v4(kOriginalAddresses[1]);
+  EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{same_key})), "already exists publicKey");
+  EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{same_address})), "already exists clientIP");
+
+  EXPECT_TRUE(replica_.commit(SetClientEnabled{original_key(0), false}));
+  EXPECT_EQ(document(kOriginalIds[0]).at("_source"),
+            json::parse(original_source(kOriginalKeys[0], kOriginalAddresses[0], false)));
+  EXPECT_TRUE(replica_.commit(SetClientEnabled{original_key(0), true}));
+  EXPECT_TRUE(replica_.commit(RemoveClient{original_key(1)}));
+  EXPECT_EQ(document(kOriginalIds[1]).at("found"), false);
+  EXPECT_TRUE(replica_.commit(InsertClient{same_address})) << "its address is free again";
+  EXPECT_EQ(replica_.clients().size(), 4u);
+}
+
+TEST_F(OriginalsIndex, WhatWeWriteTheOriginalReads) {
+  Client ours = contract::client(1);
+  ours.preshared_key.emplace().reveal_mutable()[0] = 7;
+  ASSERT_TRUE(replica_.commit(InsertClient{ours}));
+  EXPECT_EQ(found_by_the_original(ours.public_key), 1);
+  const json::value source = document(ltse::document_id(ours.public_key)).at("_source");
+  EXPECT_EQ(source.at("clientPublicKey"), json::string(to_string(ours.public_key)));
+  EXPECT_EQ(source.at("presharedKey"), json::string(reveal_base64(*ours.preshared_key)));
+  EXPECT_EQ(source.at("clientIP"), ours.address.v4_host_order());
+  EXPECT_EQ(source.at("allowedIPs"), "0.0.0.0/0,::/0");
+  EXPECT_EQ(source.at("enabled"), true);
+
+  Replica fresh(fresh_index());  // in an index of our making too
+  ASSERT_TRUE(fresh.commit(InsertClient{ours}));
+}
+
+TEST_F(OriginalsIndex, OfAClientStoredTwiceTheLastEnabledIsServedAndBothObey) {
+  put("twice-1", original_source(to_string(contract::key(1)), 3232236001));
+  put("twice-2", original_source(to_string(contract::key(1)), 3232236002));
+  put("twice-3", original_source(to_string(contract::key(1)), 3232236003, false));
+  auto contents = replica_.store->load();
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->clients.size(), 5u);
+  EXPECT_EQ(contents->faults.size(), 2u);
+  const auto served = [&] { return replica_.store->read({{contract::key(1)}})->front(); };
+  EXPECT_EQ(served()->address, IpAddress::v4(3232236002));
+
+  Replica other(index_);
+  ASSERT_EQ(other.clients().size(), 5u);
+  EXPECT_TRUE(other.commit(SetClientEnabled{contract::key(1), false}));
+  ASSERT_TRUE(replica_.store->load());
+  EXPECT_FALSE(served()->enabled) << "no duplicate comes up in its place";
+  EXPECT_TRUE(replica_.commit(RemoveClient{contract::key(1)}));
+  EXPECT_EQ(other.clients().size(), 4u);
+}
+
+TEST_F(OriginalsIndex, DocumentsWithFaultsAreNamedAndLeft) {
+  put("no-key", R"x({"clientPublicKey":"$(reboot)","clientIP":1,"allowedIPs":"","enabled":true})x");
+  put("no-address", R"({"clientPublicKey":"zkGExWC69z6gQquPZSXXbHsOfnrCdNfXfgBbL//olxU=","enabled":true})");
+const auto contents = replica_.store->load();
+ASSERT_TRUE(contents);
+EXPECT_EQ(contents->clients.size(), 4u);
+ASSERT_EQ(contents->faults.size(), 2u);
+EXPECT_NE((contents->faults[0] + contents->faults[1]).find("no-key"), std::string::npos);
+EXPECT_EQ(document("no-key").at("_version"), 1);
+}
+
+TEST_F(OriginalsIndex, AFeedTellsOfItsClients) {
+  ASSERT_EQ(replica_.clients().size(), 4u);
+  FollowedFeed feed(*replica_.store);
+  Replica other(index_);
+  ASSERT_EQ(other.clients().size(), 4u);
+  ASSERT_TRUE(other.commit(SetClientEnabled{original_key(3), false}));
+  EXPECT_TRUE(feed.tells({original_key(3)}));
+}
+
+// --- Reservations.
+
+TEST(Reservation, OfAnInsertionThatNeverFinishedIsTakenAfterAWhile) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  ASSERT_TRUE(replica.store->load());
+  gateway().direct("PUT", "/" + index + "-gateway/_doc/ip%20192.168.2.1", R"({"holder":"gone","attempt":"a"})");
+  EXPECT_EQ(contract::outcome(replica.commit(InsertClient{contract::client(1)})), "already exists clientIP");
+  EXPECT_TRUE(replica.clients().empty());
+  replica.clock.moved += ltse::kOrphanAge;
+  EXPECT_TRUE(replica.commit(InsertClient{contract::client(1)}));
+  EXPECT_EQ(replica.clients(), std::vector{contract::client(1)});
+}
+
+TEST(Reservation, OfAClientThatIsThereIsNeverTaken) {
+  Replica replica(fresh_index());
+  ASSERT_TRUE(replica.commit(InsertClient{contract::client(1)}));
+  Client heir = contract::client(2);
+  heir.address = contract::client(1).address;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(contract::outcome(replica.commit(InsertClient{heir})), "already exists clientIP");
+    replica.clock.moved += ltse::kOrphanAge;
+  }
+}
+
+TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  ASSERT_TRUE(replica.commit(InsertClient{contract::client(1)}));
+  Client loser = contract::client(2);
+  loser.address = contract::client(1).address;
+  gateway().direct("PUT", "/" + index + "/_doc/" + ltse::document_id(loser.public_key),
+                   json::serialize(ltse::to_source(loser, "lost")));
+  EXPECT_EQ(replica.store->read({{loser.public_key}})->front(), std::nullopt);
+  EXPECT_EQ(replica.clients(), std::vector{contract::client(1)});
+}
 
 }  // namespace
 }  // namespace vpn::control

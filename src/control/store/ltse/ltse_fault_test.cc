@@ -1,0 +1,204 @@
+// The LTSE that is away, busy, slow, killed or not an LTSE: what is acknowledged is there, what is refused is not.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <future>
+#include <set>
+
+#include "control/store/ltse/test_replica.h"
+#include "control/store/test_feed.h"
+
+namespace vpn::control {
+namespace {
+
+using ltse::Fault;
+using std::chrono::seconds;
+
+class LtseFault : public testing::Test {
+ protected:
+  LtseFault() { EXPECT_TRUE(replica_.store->load()); }
+  ~LtseFault() override { gateway().heal(); }
+
+  std::string index_ = fresh_index();
+  Replica replica_{index_};
+};
+
+TEST_F(LtseFault, WaitsAndAsksAgainWhileTheServerIsBusy) {
+  for (const Fault fault : {Fault::kTooMany, Fault::kUnavailable}) {
+    const int number = fault == Fault::kTooMany ? 1 : 2;
+    gateway().fail_next(fault, "", 3);
+    EXPECT_TRUE(replica_.commit(InsertClient{contract::client(number)}));
+  }
+  EXPECT_EQ(replica_.clients().size(), 2u);
+}
+
+TEST_F(LtseFault, GivesUpOnAServerThatStaysBusy) {
+  gateway().set_fault([](const std::string&) { return Fault::kUnavailable; });
+  const auto begun = std::chrono::steady_clock::now();
+  const Status status = replica_.commit(InsertClient{contract::client(1)});
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(7));
+  gateway().heal();
+  EXPECT_TRUE(replica_.store->probe());
+  EXPECT_TRUE(replica_.clients().empty());
+}
+
+TEST_F(LtseFault, KnowsItsOwnInsertionWhenABusyAnswerWasUntrue) {
+  gateway().fail_next(Fault::kAnswer503Late, "_bulk");
+  EXPECT_TRUE(replica_.commit(InsertClient{contract::client(1)}));
+  EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
+}
+
+TEST_F(LtseFault, TakesBackAnInsertionWhoseAnswerWasLost) {
+  gateway().fail_next(Fault::kLoseAnswer, "_bulk");
+  EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{contract::client(1)})), "unavailable ");
+  Replica other(index_);
+  EXPECT_EQ(other.clients().size(), 1u) << "it is there, unacknowledged";
+  EXPECT_TRUE(replica_.commit(InsertClient{contract::client(2)}));
+  EXPECT_EQ(other.clients(), std::vector{contract::client(2)});
+  EXPECT_TRUE(other.commit(InsertClient{contract::client(1)})) << "its address and name are free";
+}
+
+TEST_F(LtseFault, TakesBackAnInsertionThatArrivesAfterItWasGivenUp) {
+  gateway().fail_next(Fault::kLoseAnswer, "_bulk");
+  EXPECT_FALSE(replica_.commit(InsertClient{contract::client(1)}));
+  const std::string place = "/" + index_ + "/_doc/" + ltse::document_id(contract::key(1));
+  const std::string source = gateway().direct("GET", "/" + index_ + "/_source/" + ltse::document_id(contract::key(1)));
+  EXPECT_TRUE(replica_.store->probe());
+  gateway().direct("PUT", place, source);  // as a request that lay in a queue
+  EXPECT_EQ(replica_.store->read({{contract::key(1)}})->front(), std::nullopt);
+  EXPECT_TRUE(replica_.store->probe());
+  EXPECT_NE(gateway().direct("GET", place).find("\"found\":false"), std::string::npos);
+}
+
+TEST_F(LtseFault, SucceedsOverAConnectionThatTheGatewayHasClosed) {
+  gateway().fail_next(Fault::kCutBefore, "_mget");
+  EXPECT_TRUE(replica_.store->read({{contract::key(1)}}));
+}
+
+TEST_F(LtseFault, SaysWhatAPersonMustMend) {
+  const struct {
+    Fault fault;
+    ErrorCode code;
+    std::string word;
+  } cases[] = {{Fault::kForbidden, ErrorCode::kPermissionDenied, "password"},
+               {Fault::kNoSuchPath, ErrorCode::kInvalidArgument, "LTSE_URL"},
+               {Fault::kNotJson, ErrorCode::kInvalidArgument, "LTSE_URL"}};
+  for (const auto& [fault, code, word] : cases) {
+    gateway().set_fault([fault = fault](const std::string&) { return fault; });
+    std::string url = gateway().url();
+    Replica fresh(fresh_index(), url.insert(7, "admin:hunter2@"));
+    const auto contents = fresh.store->load();
+    ASSERT_FALSE(contents);
+    EXPECT_EQ(contents.error().code, code) << contents.error().message;
+    EXPECT_EQ(contents.error().field, "LTSE_URL");
+    EXPECT_NE(contents.error().message.find(word), std::string::npos) << contents.error().message;
+    EXPECT_EQ(contents.error().message.find("hunter2"), std::string::npos) << contents.error().message;
+    EXPECT_EQ(fresh.store->description().find("hunter2"), std::string::npos);
+    EXPECT_EQ(fresh.commit(InsertClient{contract::client(1)}).error().code, ErrorCode::kUnavailable);
+  }
+}
+
+TEST_F(LtseFault, RefusesAnIndexThatAnswersBeforeItIsOnTheDisk) {
+  const std::string index = fresh_index();
+  gateway().direct("PUT", "/" + index, R"({"settings":{"index.translog.durability":"async"}})");
+  Replica careless(index);
+  const auto contents = careless.store->load();
+  ASSERT_FALSE(contents);
+  EXPECT_EQ(contents.error().field, "LTSE_INDEX");
+}
+
+TEST_F(LtseFault, FailsWhileTheIndexIsReadOnlyAndRecovers) {
+  gateway().direct("PUT", "/" + index_ + "/_settings", R"({"index.blocks.read_only_allow_delete":true})");
+  EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{contract::client(1)})), "unavailable ");
+  EXPECT_FALSE(replica_.store->probe());
+  gateway().direct("PUT", "/" + index_ + "/_settings", R"({"index.blocks.read_only_allow_delete":null})");
+  EXPECT_TRUE(replica_.store->probe());
+  EXPECT_TRUE(replica_.clients().empty());
+}
+
+TEST(LtseStore, RefusesAnIndexNameThatElasticsearchWouldRefuse) {
+  SystemClock clock;
+  SystemRandom random;
+  NullLogger logger;
+  for (const char* name : {"", "-a", "_a", "+a", ".a", "..", "VPN", "a b", "a/b", "a,b", "a*", "a\"b", "a#b", "a:b"}) {
+    const auto store = LtseStore::create({"http://ltse-api:8080", name}, clock, random, logger);
+    ASSERT_FALSE(store) << name;
+    EXPECT_EQ(store.error().field, "LTSE_INDEX");
+  }
+  EXPECT_FALSE(LtseStore::create({"http://ltse-api:8080", std::string(250, 'a')}, clock, random, logger));
+  EXPECT_EQ(LtseStore::create({"nowhere", "vpn-enabler"}, clock, random, logger).error().field, "LTSE_URL");
+}
+
+/// Commits client after client until told to stop, waiting for the server as the committer does.
+class Stream {
+ public:
+  explicit Stream(Replica& replica) : replica_(replica) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Stream() { stop(); }
+  void stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  /// Returns when so many more have been acknowledged.
+  void wait_for(int more) {
+    const int until = acknowledged_count_ + more;
+    for (int now = acknowledged_count_; now < until; now = acknowledged_count_) acknowledged_count_.wait(now);
+  }
+  std::vector<Client> acknowledged;  // the thread's, until stop()
+  int refused = 0;
+
+ private:
+  void run() {
+    for (int number = 0; !stopping_; ++number) {
+      const Client client = contract::many_client(number);
+      if (replica_.commit(InsertClient{client})) {
+        acknowledged.push_back(client);
+        ++acknowledged_count_;
+        acknowledged_count_.notify_all();
+      } else {
+        ++refused;
+        while (!stopping_ && !replica_.store->probe()) {
+        }
+      }
+    }
+  }
+
+  Replica& replica_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<int> acknowledged_count_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(LtseFault, LosesNothingAcknowledgedAndKeepsNothingRefusedOverAKill) {
+  Stream stream(replica_);
+  stream.wait_for(20);
+  elasticsearch().kill();
+  elasticsearch().start();
+  stream.wait_for(5);
+  stream.stop();
+  EXPECT_TRUE(replica_.store->probe());
+  EXPECT_EQ(Replica(index_).clients(), contract::sorted(stream.acknowledged));
+}
+
+TEST_F(LtseFault, LosesNothingAcknowledgedAndKeepsNothingRefusedOverAFreeze) {
+  FollowedFeed feed(*replica_.store);
+  Stream stream(replica_);
+  stream.wait_for(20);
+  elasticsearch().freeze();
+  std::promise<void> never;
+  (void)never.get_future().wait_for(seconds(20));  // the outage itself
+  elasticsearch().thaw();
+  stream.wait_for(5);
+  stream.stop();
+  EXPECT_GT(stream.refused, 0);
+  EXPECT_TRUE(replica_.store->probe());
+  EXPECT_EQ(Replica(index_).clients(), contract::sorted(stream.acknowledged));
+  EXPECT_TRUE(feed.tells({stream.acknowledged.back().public_key}));
+}
+
+}  // namespace
+}  // namespace vpn::control
