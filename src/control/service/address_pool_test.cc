@@ -124,5 +124,16 @@ TEST(AddressPool, FillsHundredsOfThousandsOfASlash8) {
   EXPECT_EQ(next(addresses), "10.0.0.2");
 }
 
+TEST(AddressPool, AllocatesFromAPlaceOnAndThenFromTheLowest) {
+  auto pool = AddressPool::create(*IpPrefix::parse("192.168.2.1/29"));
+  const auto allocate = [&](std::size_t place) { return to_string(pool->allocate_from(place).value_or(IpAddress())); };
+  EXPECT_EQ(allocate(3), "192.168.2.4");
+  EXPECT_EQ(allocate(3), "192.168.2.5");
+  EXPECT_EQ(allocate(1), "192.168.2.2");
+  EXPECT_EQ(allocate(99), "192.168.2.6");
+  EXPECT_EQ(allocate(99), "192.168.2.3");
+  EXPECT_EQ(pool->allocate_from(0), std::nullopt);
+}
+
 }  // namespace
 }  // namespace vpn::control
