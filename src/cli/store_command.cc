@@ -130,7 +130,8 @@ Result<StoreEnd> open_end(const StoreLocation& location, const OpenStore& open, 
 
 Result<Snapshot> read_store(const StoreLocation& from, const OpenStore& open, Logger& logger) {
   if (!may_hold_clients(from)) {
-    return about("--from", {ErrorCode::kNotFound, std::get<SqliteFile>(from).path.string() + " does not exist"});
+    return about("--from", {ErrorCode::kNotFound, std::get<SqliteFile>(from).path.string() +
+                                                      " holds no clients: no such file, or an empty one"});
   }
   const auto source = open_end(from, open, logger);
   if (!source) return about("--from", source.error());
