@@ -21,7 +21,7 @@
 namespace vpn::tunnel {
 namespace {
 
-// A dump during which somebody changes the device is inconsistent, and begun anew. We do not change it meanwhile.
+// A dump during which somebody else changes the device is inconsistent, and begun anew.
 constexpr int kMaxReads = 20;
 // Looking for learned endpoints takes at most this part of the time.
 constexpr int kLearnShare = 100;
@@ -129,10 +129,12 @@ Result<TunnelStatus> KernelTunnel::read(const DeviceReader& fresh_reader) const 
 }
 
 Result<TunnelStatus> KernelTunnel::status() const {
+  const std::lock_guard lock(talking_);
   return read(DeviceReader::everything());
 }
 
 Result<std::optional<PeerStatus>> KernelTunnel::peer(const PublicKey& key) const {
+  const std::lock_guard lock(talking_);
   auto status = read(DeviceReader::one_peer(key));
   if (!status) return fail(std::move(status.error()));
   return status->peers.empty() ? std::nullopt : std::optional(std::move(status->peers.front()));
@@ -159,7 +161,7 @@ Status KernelTunnel::configure(const InterfaceConfig& config) {
         "the kernel's WireGuard does not call the clients of a replica that is gone; each comes back by "
         "itself within half a minute (TUNNEL=userspace calls them)");
   }
-  const std::lock_guard lock(writing_);
+  const std::lock_guard lock(talking_);
   const auto present = read(DeviceReader::device_only());
   if (!present) return fail(present.error());
   DeviceWriter device =
@@ -176,7 +178,8 @@ Status KernelTunnel::apply(const Delta& delta) {
   if (delta.set.size() > kMaxPeers) {
     return fail(ErrorCode::kExhausted, "the kernel holds at most " + std::to_string(kMaxPeers) + " peers");
   }
-  const std::lock_guard lock(writing_);
+  const std::lock_guard lock(talking_);
+  remember(delta.remove);
   DeviceWriter device = writer("cannot change the peers of " + interface_name());
   for (const PublicKey& key : delta.remove) {
     if (Status added = device.add({.public_key = key, .flags = WGPEER_F_REMOVE_ME}); !added) return added;
@@ -186,18 +189,43 @@ Status KernelTunnel::apply(const Delta& delta) {
                                .flags = WGPEER_F_REPLACE_ALLOWEDIPS,
                                .preshared_key = peer.preshared_key.value_or(PresharedKey()),
                                .persistent_keepalive_s = peer.persistent_keepalive_s,
+                               .endpoint = take_remembered(peer.public_key),
                                .allowed_ips = peer.allowed_ips});
     if (!added) return added;
   }
   return device.finish();
 }
 
+// What cannot be read is not remembered, and costs the head start only.
+void KernelTunnel::remember(std::span<const PublicKey> departing) {
+  if (departing.empty()) return;
+  const Instant now = clock_.now();
+  std::erase_if(departed_, [now](const auto& entry) { return now - entry.second.when > kDepartedLifetime; });
+  const std::unordered_set<PublicKey> keys(departing.begin(), departing.end());
+  const auto present =
+      read(departing.size() == 1 ? DeviceReader::one_peer(departing.front()) : DeviceReader::everything());
+  if (!present) return;
+  for (const PeerStatus& peer : present->peers) {
+    if (departed_.size() == kMaxDeparted) return;
+    if (peer.endpoint && keys.contains(peer.peer.public_key)) {
+      departed_.insert_or_assign(peer.peer.public_key, Departed{peer.endpoint, now});
+    }
+  }
+}
+
+/// None when the key did not depart lately.
+Endpoint KernelTunnel::take_remembered(const PublicKey& returning) {
+  const auto departed = departed_.extract(returning);
+  if (departed.empty() || clock_.now() - departed.mapped().when > kDepartedLifetime) return {};
+  return departed.mapped().endpoint;
+}
+
 // A peer that calls between the two steps gets its old endpoint back for as long as its next packet takes. A peer with
 // a persistent keepalive is already being called, in vain and every 5 s: the next call goes to the endpoint.
 Status KernelTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) {
   if (endpoints.empty()) return {};
-  const std::lock_guard lock(writing_);
-  const auto present = status();
+  const std::lock_guard lock(talking_);
+  const auto present = read(DeviceReader::everything());
   if (!present) return fail(present.error());
   std::unordered_set<PublicKey> known;
   for (const PeerStatus& peer : present->peers) {

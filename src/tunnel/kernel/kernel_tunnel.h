@@ -37,6 +37,9 @@ class KernelTunnel final : public Tunnel {
  public:
   /// The kernel's own limit (drivers/net/wireguard/peer.h).
   static constexpr std::size_t kMaxPeers = std::size_t{1} << 20;
+  /// Of so many removed peers the endpoints are remembered, for as long as a session lasts (Reject-After-Time).
+  static constexpr std::size_t kMaxDeparted = 1024;
+  static constexpr std::chrono::seconds kDepartedLifetime{180};
 
   /// Makes the interface, down and without an address, or adopts ours as it is. kUnsupported: this kernel has no
   /// WireGuard, our engine may do. kAlreadyExists: the name belongs to an interface that is not ours, or another
@@ -64,6 +67,12 @@ class KernelTunnel final : public Tunnel {
   int closed_fd() const { return removal_.get(); }
 
  private:
+  /// A peer that was removed lately. Its client goes on sending in its session and, hearing nothing, would call only
+  /// after 15 s; so when the peer is set again, as a disabled client is enabled, we call.
+  struct Departed {
+    Endpoint endpoint;
+    Instant when;
+  };
   struct Seen {
     PeerEndpoint endpoint;
     bool taken = false;
@@ -72,8 +81,13 @@ class KernelTunnel final : public Tunnel {
   KernelTunnel(const KernelTunnelOptions& options, const Clock& clock, Logger& logger)
       : options_(options), clock_(clock), logger_(logger) {}
   Status attach();
+  // The caller holds talking_.
   Result<TunnelStatus> read(const DeviceReader& fresh_reader) const;
   DeviceWriter writer(std::string what) const;
+  void remember(std::span<const PublicKey> departing);
+  Endpoint take_remembered(const PublicKey& returning);
+
+  // On the thread wg-kernel.
   void learn_until_stopped();
   bool learn();
 
@@ -85,7 +99,10 @@ class KernelTunnel final : public Tunnel {
   unsigned index_ = 0;        ///< of the interface
   std::uint16_t family_ = 0;  ///< WireGuard's number in generic netlink
 
-  std::mutex writing_;  ///< held over a change, that the messages of two do not mingle
+  /// Held over a conversation with the kernel (which is a few calls of ours, and no waiting): the messages of two
+  /// changes do not mingle, and no change of ours makes a dump inconsistent.
+  mutable std::mutex talking_;
+  std::unordered_map<PublicKey, Departed> departed_;  ///< guarded by talking_
   std::mutex seen_mutex_;
   std::unordered_map<PublicKey, Seen> seen_;  ///< guarded by seen_mutex_
 
