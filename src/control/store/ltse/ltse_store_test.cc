@@ -165,12 +165,12 @@ TEST_F(OriginalsIndex, OfAClientStoredTwiceTheLastEnabledIsServedAndBothObey) {
 TEST_F(OriginalsIndex, DocumentsWithFaultsAreNamedAndLeft) {
   put("no-key", R"x({"clientPublicKey":"$(reboot)","clientIP":1,"allowedIPs":"","enabled":true})x");
   put("no-address", R"({"clientPublicKey":"zkGExWC69z6gQquPZSXXbHsOfnrCdNfXfgBbL//olxU=","enabled":true})");
-const auto contents = replica_.store->load();
-ASSERT_TRUE(contents);
-EXPECT_EQ(contents->clients.size(), 4u);
-ASSERT_EQ(contents->faults.size(), 2u);
-EXPECT_NE((contents->faults[0] + contents->faults[1]).find("no-key"), std::string::npos);
-EXPECT_EQ(document("no-key").at("_version"), 1);
+  const auto contents = replica_.store->load();
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->clients.size(), 4u);
+  ASSERT_EQ(contents->faults.size(), 2u);
+  EXPECT_NE((contents->faults[0] + contents->faults[1]).find("no-key"), std::string::npos);
+  EXPECT_EQ(document("no-key").at("_version"), 1);
 }
 
 TEST_F(OriginalsIndex, AFeedTellsOfItsClients) {
