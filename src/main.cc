@@ -32,11 +32,12 @@
 #include "cli/log_sink.h"
 #include "cli/serve.h"
 #include "cli/state.h"
+#include "cli/store_command.h"
 #include "control/api/server.h"
 #include "control/service/client_manager.h"
 #include "control/service/endpoint_log.h"
-#include "control/store/sqlite/sqlite_store.h"
 #include "host/linux_host.h"
+#include "open_store.h"
 #include "tunnel/userspace/userspace_tunnel.h"
 
 namespace vpn {
@@ -88,11 +89,13 @@ control::Delay make_delay(asio::io_context& io) {
   };
 }
 
-Result<control::Network> describe_network(const cli::Settings& settings, host::Host& host) {
+Result<control::Network> describe_network(const cli::Settings& settings, bool has_replicas, host::Host& host) {
   control::Network network{.gateway = settings.wg_subnet,
                            .allowed_ips = settings.peer_allowed_ips,
                            .server_ip = settings.server_ip,
                            .server_port = settings.server_port};
+  // A replica that the client has left must not call it: the client would follow it, away from the one address of all.
+  if (has_replicas) network.persistent_keepalive_s = 0;
   if (network.server_ip.empty()) {
     const Result<IpAddress> detected = host.detect_address();
     if (!detected) return fail(detected.error());
@@ -101,30 +104,29 @@ Result<control::Network> describe_network(const cli::Settings& settings, host::H
   return network;
 }
 
-/// Address, forwarding and NAT around the tunnel, then the tunnel's own key and port: from here on packets could flow,
-/// but there is no peer yet.
-Status bring_up(const cli::Settings& settings, const PrivateKey& key, tunnel::Tunnel& tunnel, host::Host& host,
-                Rules& rules, const std::vector<std::string>& earlier_interfaces) {
+/// Address, forwarding and NAT around the tunnel. There is no key yet, nor a peer.
+Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, host::Host& host, Rules& rules,
+                const std::vector<std::string>& earlier_interfaces) {
   const std::string& name = tunnel.interface_name();
   if (Status done = host.enable_forwarding(); !done) return done;
   if (Status done = rules.apply({name, settings.wg_subnet.masked(), settings.nat, earlier_interfaces}); !done) {
     return done;
   }
-  if (Status done = host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes}); !done) return done;
-  return tunnel.configure({key, settings.wg_port});
+  return host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes});
 }
 
 /// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then lets go in order. The
 /// exit code.
-int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients, control::EndpointLog& endpoints,
-        asio::signal_set& signals, int tunnel_closed_fd, std::optional<int>& exit_code, Logger& logger) {
+int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients,
+        std::optional<control::EndpointLog>& endpoints, asio::signal_set& signals, int tunnel_closed_fd,
+        std::optional<int>& exit_code, Logger& logger) {
   asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
   const auto stop = [&](int code) {
     if (exit_code) return;
     exit_code = code;
     api.stop([&] {
       clients.stop();
-      endpoints.flush();
+      if (endpoints) endpoints->flush();
       io.stop();
     });
   };
@@ -149,14 +151,16 @@ int serve(const cli::Settings& settings, Logger& logger) {
   const auto identity = cli::load_identity(settings, random);
   if (!identity) return cli::report_unusable_state(identity.error());
 
-  // From here on the state directory is this process's alone.
-  const auto store = control::SqliteStore::open(settings.state_dir / "clients.db", logger);
-  if (!store) return cli::report_unusable_state(store.error());
+  const auto state_lock = cli::lock_state_directory(settings.state_dir);
+  if (!state_lock) return cli::report_unusable_state(state_lock.error());
+  const auto store = open_store(settings, clock, random, logger);
+  if (!store) return cli::report_unusable_store(settings, store.error());
+  const bool has_replicas = (*store)->shared() != nullptr;
   const auto earlier_interfaces = cli::note_ruled_interface(settings.state_dir, settings.wg_interface);
   if (!earlier_interfaces) return cli::report_unusable_state(earlier_interfaces.error());
 
   host::LinuxHost host;
-  const auto network = describe_network(settings, host);
+  const auto network = describe_network(settings, has_replicas, host);
   if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
 
   Rules rules(host, settings.state_dir, logger);  // before the tunnel, so that they go after it
@@ -166,33 +170,44 @@ int serve(const cli::Settings& settings, Logger& logger) {
     return cli::report({tunnel.error().code, settings.wg_interface + ": " + tunnel.error().message},
                        cli::exit_code_of(tunnel.error()));
   }
-  // Before there are peers: the tunnel tells it of every endpoint from the first on.
-  control::EndpointLog endpoints(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io),
-                                 logger);
-  if (const Status up = bring_up(settings, identity->private_key, **tunnel, host, rules, *earlier_interfaces); !up) {
-    return cli::report(up.error(), cli::exit_code_of(up.error()));
+  // Before there are peers: the tunnel tells it of every endpoint from the first on. Among replicas a client may be
+  // with another by now: it is not called before it sends.
+  std::optional<control::EndpointLog> endpoints;
+  if (!has_replicas) {
+    endpoints.emplace(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io), logger);
   }
+  const auto use_key = [&](const PrivateKey& key) {
+    return (*tunnel)->configure({key, settings.wg_port, has_replicas});
+  };
+  Status up = bring_up(settings, **tunnel, host, rules, *earlier_interfaces);
+  if (up && !identity->key_from_store) up = use_key(identity->private_key);
+  if (!up) return cli::report(up.error(), cli::exit_code_of(up.error()));
 
   std::optional<int> exit_code;
+  std::unique_ptr<control::ClientManager> clients;
   const auto on_loaded = [&](const Status& loaded) {
     if (!loaded) {
-      exit_code = cli::report_unusable_state(loaded.error());
+      exit_code = cli::report_unusable_store(settings, loaded.error());
       return io.stop();
     }
-    endpoints.start();
+    if (endpoints) endpoints->start();
     cli::announce(settings,
                   {.version = kVersion,
                    .tunnel_kind = std::string((*tunnel)->kind()),
                    .store = (*store)->description(),
-                   .public_key = identity->public_key,
+                   .public_key = clients->server_key(),
                    .api_token_file = identity->api_token_file,
                    .network = *network},
                   logger);
   };
-  const auto clients =
-      control::ClientManager::start({.network = *network, .private_key = identity->private_key, .on_loaded = on_loaded},
-                                    **store, **tunnel, clock, random, make_post(io), make_delay(io), logger);
-  if (!clients) return cli::report_unusable_state(clients.error());
+  auto started = control::ClientManager::start({.network = *network,
+                                                .private_key = identity->private_key,
+                                                .key_from_store = identity->key_from_store,
+                                                .on_key = use_key,
+                                                .on_loaded = on_loaded},
+                                               **store, **tunnel, clock, random, make_post(io), make_delay(io), logger);
+  if (!started) return cli::report_unusable_state(started.error());
+  clients = std::move(*started);
 
   const auto api = control::ApiServer::listen(
       io,
@@ -201,11 +216,11 @@ int serve(const cli::Settings& settings, Logger& logger) {
        .socket_path = settings.api_socket,
        .auth = settings.api_auth,
        .token = identity->api_token},
-      {.clients = **clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
+      {.clients = *clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
       {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
 
-  return run(io, **api, **clients, endpoints, signals, (*tunnel)->closed_fd(), exit_code, logger);
+  return run(io, **api, *clients, endpoints, signals, (*tunnel)->closed_fd(), exit_code, logger);
 }
 
 int run_serve(const cli::Arguments& arguments) {
@@ -219,9 +234,18 @@ int run_serve(const cli::Arguments& arguments) {
   return serve(chosen, logger);
 }
 
+int run_store(const cli::Arguments& arguments) {
+  const SystemClock clock;
+  SystemRandom random;
+  return cli::run_store(arguments, [&](const cli::StoreLocation& location, Logger& logger) {
+    return open_store(location, clock, random, logger);
+  });
+}
+
 constexpr std::array kCommands = {
     cli::Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
     cli::Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
+    cli::Command{"store", "Copies, exports and imports clients between stores", run_store},
     cli::Command{"genkey", "Prints a fresh private key", cli::run_genkey},
     cli::Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
     cli::Command{"genpsk", "Prints a fresh preshared key", cli::run_genpsk},

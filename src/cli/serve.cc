@@ -49,14 +49,15 @@ std::variant<Settings, int> read_serve_settings(const Arguments& arguments) {
 Result<Identity> load_identity(const Settings& settings, Random& random) {
   if (Status prepared = prepare_state_directory(settings.state_dir); !prepared) return fail(prepared.error());
   Identity identity;
+  identity.key_from_store = !settings.wg_private_key && settings.store != StoreKind::kSqlite;
   if (settings.wg_private_key) {
     identity.private_key = *settings.wg_private_key;
   } else {
-    const Result<PrivateKey> kept = load_or_create_private_key(settings.state_dir, random);
-    if (!kept) return fail(kept.error());
-    identity.private_key = *kept;
+    const Result<PrivateKey> key = identity.key_from_store ? propose_private_key(settings.state_dir, random)
+                                                           : load_or_create_private_key(settings.state_dir, random);
+    if (!key) return fail(key.error());
+    identity.private_key = *key;
   }
-  identity.public_key = engine::crypto::derive_public_key(identity.private_key);
 
   identity.api_token = settings.api_token;
   const bool token_needed =
@@ -77,6 +78,10 @@ int report_unusable_state(Error error) {
     error.message += "; make it writable, with room on the disk, or point STATE_DIR at a directory that is";
   }
   return report(error, kUsageError);
+}
+
+int report_unusable_store(const Settings& settings, const Error& error) {
+  return settings.store == StoreKind::kSqlite ? report_unusable_state(error) : report(error, kUsageError);
 }
 
 int exit_code_of(const Error& error) {

@@ -26,17 +26,19 @@ std::variant<Settings, int> read_serve_settings(const Arguments& arguments);
 /// Who this gateway is and whom its API trusts.
 struct Identity {
   PrivateKey private_key;
-  PublicKey public_key;
+  bool key_from_store = false;  ///< `private_key` is a proposal: a store that replicas share keeps the key of all
   std::optional<control::BearerToken> api_token;
   std::filesystem::path api_token_file;  ///< where it is kept; empty when the settings gave it, or none is needed
 };
 
 /// From the settings, else from the state directory, which is made when it is missing; a token only where callers must
-/// have one.
+/// have one. With a store that replicas share the key is theirs, and only proposed from here.
 Result<Identity> load_identity(const Settings& settings, Random& random);
 
-/// Prints what keeps the state directory, or the store in it, from being used, with the cure. Returns kUsageError.
+/// Prints what keeps the state directory from being used, with the cure. Returns kUsageError.
 int report_unusable_state(Error error);
+/// The same of the store, which may lie elsewhere.
+int report_unusable_store(const Settings& settings, const Error& error);
 
 /// 2 for what the settings are to blame for, else 1.
 int exit_code_of(const Error& error);

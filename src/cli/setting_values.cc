@@ -153,23 +153,19 @@ Fault parse_token(std::string_view value, std::optional<control::BearerToken>& o
   return {};
 }
 
-Fault parse_store(std::string_view value) {
-  if (value == "sqlite") return {};
-  if (value == "mongodb" || value == "ltse") return "is a store that this version does not have";
-  return "is none of sqlite";
+Fault parse_line(std::string_view value, std::string& out) {
+  constexpr std::size_t kMaxLineBytes = 4096;
+  if (value.size() > kMaxLineBytes) return "is longer than 4096 bytes";
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
+  if (std::ranges::any_of(value, is_control)) return "holds a control character";
+  out = value;
+  return {};
 }
 
 Fault parse_tunnel(std::string_view value) {
   if (value == "auto" || value == "userspace") return {};
   if (value == "kernel") return "is a tunnel that this version does not have";
   return "is none of auto, userspace";
-}
-
-Fault parse_ltse(std::string_view value) {
-  if (value == "false") return {};
-  if (value == "true")
-    return "asks for the LTSE as store, which this version does not have: clients stay in SQLite under STATE_DIR";
-  return "is none of true, false";
 }
 
 }  // namespace vpn::cli

@@ -38,10 +38,11 @@ Fault parse_socket_path(std::string_view value, std::filesystem::path& out);
 Fault parse_private_key(std::string_view value, std::optional<PrivateKey>& out);
 Fault parse_token(std::string_view value, std::optional<control::BearerToken>& out);
 
-// Words for what a later version may have: today there is one of each.
-Fault parse_store(std::string_view value);
+/// Any but one with a control character, which nothing that it could name has; at most 4,096 bytes.
+Fault parse_line(std::string_view value, std::string& out);
+
+// Words for what a later version may have: today there is one.
 Fault parse_tunnel(std::string_view value);
-Fault parse_ltse(std::string_view value);
 
 /// A value out of a few words.
 template <typename T>

@@ -27,6 +27,7 @@ struct Setting {
   bool secret = false;  ///< also read from the file NAME_FILE; its value is never shown
 };
 
+// Applied in this order: STORE says what MONGODB_HOST and LTSE only suggest.
 constexpr auto kSettings = std::to_array<Setting>({
     {"WG_PRIVATE_KEY", "", "(what `vpn-enabler genkey` prints)",
      "The gateway's private key; made once and kept when unset",
@@ -60,14 +61,38 @@ constexpr auto kSettings = std::to_array<Setting>({
      }},
     {"STATE_DIR", "/var/lib/vpn-enabler", "/var/lib/vpn-enabler", "Directory of the keys and clients that are kept",
      [](std::string_view value, Settings& s) { return parse_path(value, s.state_dir); }},
-    {"STORE", "sqlite", "sqlite", "Where clients are kept: sqlite, a file under STATE_DIR",
-     [](std::string_view value, Settings&) { return parse_store(value); }},
-    {"MONGODB_HOST", "", "(unset)", "Refused: no MongoDB in this version",
-     [](std::string_view, Settings&) -> Fault {
-       return "asks for MongoDB as store, which this version does not have: clients stay in SQLite under STATE_DIR";
+    {"MONGODB_HOST", "", "mongo.example.org", "MongoDB: a host, several with commas, or a whole mongodb:// URI",
+     [](std::string_view value, Settings& s) {
+       s.store = StoreKind::kMongodb;
+       return parse_line(value, s.mongodb_host);
+     },
+     true},
+    {"MONGODB_PORT", "27017", "27017", "Its TCP port, where MONGODB_HOST names none",
+     [](std::string_view value, Settings& s) { return parse_port(value, s.mongodb_port); }},
+    {"MONGODB_USER", "", "vpn", "Its user; no authentication when unset",
+     [](std::string_view value, Settings& s) { return parse_line(value, s.mongodb_user); }},
+    {"MONGODB_PASS", "", "(the user's password)", "The user's password",
+     [](std::string_view value, Settings& s) {
+       s.mongodb_pass = value;
+       return Fault();
+     },
+     true},
+    {"LTSE", "false", "true", "true: clients are kept in the LTSE",
+     [](std::string_view value, Settings& s) {
+       return parse_word<StoreKind>(value, {{"true", StoreKind::kLtse}, {"false", s.store}}, s.store);
      }},
-    {"LTSE", "false", "false", "Refused when true: no LTSE in this version",
-     [](std::string_view value, Settings&) { return parse_ltse(value); }},
+    {"LTSE_URL", "http://ltse-api:8080", "http://ltse-api:8080", "Where the LTSE is",
+     [](std::string_view value, Settings& s) { return parse_line(value, s.ltse_url); }, true},
+    {"LTSE_INDEX", "vpn-enabler", "vpn-enabler", "The index of the clients in the LTSE",
+     [](std::string_view value, Settings& s) { return parse_line(value, s.ltse_index); }},
+    {"STORE", "", "sqlite",
+     "Where clients are kept: sqlite (a file under STATE_DIR), mongodb or ltse; when unset, ltse if LTSE=true, mongodb "
+     "if MONGODB_HOST is set, else sqlite",
+     [](std::string_view value, Settings& s) {
+       return parse_word<StoreKind>(
+           value, {{"sqlite", StoreKind::kSqlite}, {"mongodb", StoreKind::kMongodb}, {"ltse", StoreKind::kLtse}},
+           s.store);
+     }},
     {"TUNNEL", "auto", "userspace", "Who speaks WireGuard: auto or userspace",
      [](std::string_view value, Settings&) { return parse_tunnel(value); }},
     {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: their own",

@@ -19,12 +19,15 @@
 #include "base/log.h"
 #include "cli/log_sink.h"
 #include "control/api/auth.h"
+#include "control/service/secret_text.h"
 
 namespace CLI {
 class App;
 }
 
 namespace vpn::cli {
+
+enum class StoreKind { kSqlite, kMongodb, kLtse };
 
 struct Settings {
   // WireGuard
@@ -45,6 +48,15 @@ struct Settings {
   std::filesystem::path api_socket;  ///< absolute, fits a sockaddr_un
   std::optional<control::BearerToken> api_token;
   control::AuthMode api_auth = control::AuthMode::kToken;
+
+  // Where clients are kept
+  StoreKind store = StoreKind::kSqlite;  ///< STORE; unset: the LTSE when LTSE=true, MongoDB when it has a host
+  std::string mongodb_host;              ///< a host, a comma list, or a URI; what it may be is the store's to say
+  std::uint16_t mongodb_port = 0;
+  std::string mongodb_user;  ///< empty: no authentication
+  control::SecretText mongodb_pass;
+  std::string ltse_url;
+  std::string ltse_index;
 
   std::filesystem::path state_dir;  ///< absolute
   bool nat = true;

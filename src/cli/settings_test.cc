@@ -43,7 +43,15 @@ class SettingsTest : public testing::Test {
                              "STATE_DIR",
                              "STORE",
                              "MONGODB_HOST",
+                             "MONGODB_HOST_FILE",
+                             "MONGODB_PORT",
+                             "MONGODB_USER",
+                             "MONGODB_PASS",
+                             "MONGODB_PASS_FILE",
                              "LTSE",
+                             "LTSE_URL",
+                             "LTSE_URL_FILE",
+                             "LTSE_INDEX",
                              "TUNNEL",
                              "NAT",
                              "LOG_LEVEL",
@@ -217,11 +225,8 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"API_SOCKET", "api.sock", "is not an absolute path"},
            {"STATE_DIR", "state", "is not an absolute path"},
            {"API_AUTH", "none", "is none of token, off"},
-           {"STORE", "postgres", "is none of sqlite"},
-           {"STORE", "mongodb", "this version does not have"},
-           {"STORE", "ltse", "this version does not have"},
-           {"MONGODB_HOST", "mongo", "this version does not have"},
-           {"LTSE", "true", "this version does not have"},
+           {"STORE", "postgres", "is none of sqlite, mongodb, ltse"},
+           {"MONGODB_PORT", "65536", "is not a port"},
            {"LTSE", "yes", "is none of true, false"},
            {"TUNNEL", "kernel", "this version does not have"},
            {"TUNNEL", "boringtun", "is none of auto, userspace"},
@@ -233,6 +238,7 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
                 AllOf(HasSubstr(bad.fault), HasSubstr(std::string("\"") + bad.value + "\"")))
         << bad.name << "=" << bad.value;
   }
+  EXPECT_THAT(refusal("MONGODB_USER", "a\x7f"), HasSubstr("holds a control character"));
   EXPECT_THAT(refusal("API_SOCKET", "/" + std::string(107, 'a')), HasSubstr("longer than the 107 bytes"));
   EXPECT_THAT(refusal("SERVER_IP", std::string(64, 'a') + ".org"), HasSubstr("is not an IP address or a host name"));
 }
@@ -243,8 +249,6 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_TRUE(read_with("STORE", "sqlite"));
   EXPECT_TRUE(read_with("TUNNEL", "userspace"));
   EXPECT_TRUE(read_with("TUNNEL", "auto"));
-  EXPECT_TRUE(read_with("LTSE", "false"));
-  EXPECT_TRUE(read_with("MONGODB_HOST", ""));
   EXPECT_TRUE(read_with("WG_SUBNET", "223.255.255.1/24"));
   EXPECT_TRUE(read_with("SERVER_IP", "2001:db8::1"));
   EXPECT_TRUE(read_with("SERVER_IP", "127.0.0.1"));
@@ -252,6 +256,24 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_EQ(read_with("LOG_LEVEL", "warning")->log_level, LogLevel::kWarning);
   EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));
   EXPECT_TRUE(read_with("WG_PRIVATE_KEY", kGoodKey)->wg_private_key.has_value());
+}
+
+TEST_F(SettingsTest, ChoosesTheStoreThatIsConfigured) {
+  EXPECT_EQ(read_with("LTSE", "false")->store, StoreKind::kSqlite);
+  EXPECT_EQ(read_with("MONGODB_HOST", "")->store, StoreKind::kSqlite);
+  set_environment("MONGODB_HOST", "mongo");
+  set_environment("MONGODB_PASS", "open sesame");
+  const auto mongodb = read();
+  ASSERT_TRUE(mongodb) << mongodb.error().message;
+  EXPECT_EQ(mongodb->store, StoreKind::kMongodb);
+  EXPECT_EQ(mongodb->mongodb_host, "mongo");
+  EXPECT_EQ(mongodb->mongodb_port, 27017);
+  EXPECT_EQ(mongodb->mongodb_pass, "open sesame");
+  const auto ltse = read_with("LTSE", "true");  // the original's chart sets both
+  EXPECT_EQ(ltse->store, StoreKind::kLtse);
+  EXPECT_EQ(ltse->ltse_url, "http://ltse-api:8080");
+  EXPECT_EQ(ltse->ltse_index, "vpn-enabler");
+  EXPECT_EQ(read_with("STORE", "sqlite")->store, StoreKind::kSqlite);
 }
 
 TEST_F(SettingsTest, AnErrorStaysShortAndOnOneLine) {

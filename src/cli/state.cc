@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <sstream>
 #include <system_error>
+#include <thread>
 
 #include "base/encoding.h"
 #include "base/secret.h"
@@ -58,6 +60,29 @@ Failure corrupt(const std::filesystem::path& path, const Fault& fault, const cha
   return fail(ErrorCode::kCorrupt, path.string() + ": the content " + fault + "; " + cure);
 }
 
+/// An earlier process, killed a moment ago, may not be gone yet.
+constexpr std::chrono::milliseconds kLockPatience{1000};
+constexpr std::chrono::milliseconds kLockInterval{10};
+
+Error in_use(const std::filesystem::path& directory) {
+  return {ErrorCode::kUnavailable,
+          directory.string() +
+              " is in use by another process, perhaps a second vpn-enabler. Stop that one, or give "
+              "this one a STATE_DIR of its own"};
+}
+
+/// Wipes the text.
+Result<PrivateKey> private_key_of(const std::filesystem::path& directory, std::string& text) {
+  std::optional<PrivateKey> key;
+  const Fault fault = parse_private_key(text, key);
+  wipe(text.data(), text.size());
+  if (!fault.empty()) {
+    return corrupt(directory / kPrivateKeyFile, fault,
+                   "restore it from a backup, or remove it to get a new key that every client must be told");
+  }
+  return *key;
+}
+
 }  // namespace
 
 Status prepare_state_directory(const std::filesystem::path& directory) {
@@ -72,6 +97,18 @@ Status prepare_state_directory(const std::filesystem::path& directory) {
   return {};
 }
 
+Result<UniqueFd> lock_state_directory(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return fail(system_error("cannot write " + path.string(), errno));
+  for (auto waited = kLockPatience; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; waited -= kLockInterval) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail(system_error("cannot lock " + path.string(), errno));
+    if (waited <= kLockInterval) return fail(in_use(directory));
+    std::this_thread::sleep_for(kLockInterval);
+  }
+  return lock;
+}
+
 Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& directory, Random& random) {
   return load_or_keep_private_key(directory, engine::crypto::generate_private_key(random));
 }
@@ -81,14 +118,15 @@ Result<PrivateKey> load_or_keep_private_key(const std::filesystem::path& directo
                                  ? load(directory / kPrivateKeyFile)
                                  : load_or_create(directory, kPrivateKeyFile, [&] { return reveal_base64(fresh); });
   if (!text) return fail(text.error());
-  std::optional<PrivateKey> key;
-  const Fault fault = parse_private_key(*text, key);
-  wipe(text->data(), text->size());
-  if (!fault.empty()) {
-    return corrupt(directory / kPrivateKeyFile, fault,
-                   "restore it from a backup, or remove it to get a new key that every client must be told");
-  }
-  return *key;
+  return private_key_of(directory, *text);
+}
+
+Result<PrivateKey> propose_private_key(const std::filesystem::path& directory, Random& random) {
+  Result<std::string> text = read_small_file(directory / kPrivateKeyFile, kMaxSecretFileBytes);
+  if (!text && text.error().code == ErrorCode::kNotFound) return engine::crypto::generate_private_key(random);
+  if (!text) return fail(text.error());
+  if (text->ends_with('\n')) text->pop_back();
+  return private_key_of(directory, *text);
 }
 
 Result<control::BearerToken> load_or_create_api_token(const std::filesystem::path& directory, Random& random) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/key.h"
 #include "base/random.h"
+#include "base/unique_fd.h"
 #include "control/api/auth.h"
 
 namespace vpn::cli {
@@ -26,9 +27,16 @@ constexpr std::size_t kMaxRuledInterfaces = 64;
 /// volume's): the files in it are 0600 by themselves.
 Status prepare_state_directory(const std::filesystem::path& directory);
 
+/// The directory is this process's alone for as long as what is returned lives. kUnavailable when another has it.
+Result<UniqueFd> lock_state_directory(const std::filesystem::path& directory);
+
 /// The key in the directory; at the very first call a fresh one, durable before it is returned. kCorrupt when the file
 /// holds anything but a key: clients know the old key, so a new one would lock all of them out.
 Result<PrivateKey> load_or_create_private_key(const std::filesystem::path& directory, Random& random);
+
+/// The key in the directory, of a gateway that kept its clients here before; without one a fresh one, which is not kept
+/// here. kCorrupt as above.
+Result<PrivateKey> propose_private_key(const std::filesystem::path& directory, Random& random);
 
 /// The key in the directory; when there is none, `fresh` becomes it. An all-zero `fresh` only looks: kNotFound, and no
 /// file is made. kCorrupt as above.

@@ -56,6 +56,32 @@ TEST_F(StateTest, RefusesAFileInTheDirectorysPlace) {
   EXPECT_THAT(status.error().message, HasSubstr("is not a directory"));
 }
 
+TEST_F(StateTest, TheDirectoryIsOneProcesssAlone) {
+  const std::filesystem::path path = directory_ / "state";
+  ASSERT_TRUE(prepare_state_directory(path));
+  {
+    const Result<UniqueFd> lock = lock_state_directory(path);
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(mode_of(path / "lock"), 0600u);
+    const Result<UniqueFd> second = lock_state_directory(path);
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().message, AllOf(HasSubstr(path.string()), HasSubstr("another process")));
+  }
+  EXPECT_TRUE(lock_state_directory(path));
+}
+
+TEST_F(StateTest, ProposesTheKeyThatIsThereOrAFreshOneThatItDoesNotKeep) {
+  const Result<PrivateKey> fresh = propose_private_key(directory_, random_);
+  ASSERT_TRUE(fresh);
+  EXPECT_NE(*propose_private_key(directory_, random_), *fresh);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  const Result<PrivateKey> kept = load_or_create_private_key(directory_, random_);
+  EXPECT_EQ(*propose_private_key(directory_, random_), *kept);
+  EXPECT_NE(*fresh, *kept);
+  std::ofstream(directory_ / kPrivateKeyFile) << "no key\n";
+  EXPECT_EQ(propose_private_key(directory_, random_).error().code, ErrorCode::kCorrupt);
+}
+
 TEST_F(StateTest, GeneratesTheKeyOnceAndKeepsIt) {
   const Result<PrivateKey> first = load_or_create_private_key(directory_, random_);
   ASSERT_TRUE(first) << first.error().message;

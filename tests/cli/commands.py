@@ -362,8 +362,8 @@ class Serve(CommandTest):
 
 class Settings(CommandTest):
     def test_a_bad_setting_is_named_and_nothing_is_changed(self):
-        for name, value in (("API_PORT", "70000"), ("WG_SUBNET", "192.168.2.0/24"), ("STORE", "mongodb"),
-                            ("LTSE", "true"), ("MONGODB_HOST", "mongo"), ("TUNNEL", "kernel"),
+        for name, value in (("API_PORT", "70000"), ("WG_SUBNET", "192.168.2.0/24"), ("STORE", "postgres"),
+                            ("LTSE", "yes"), ("MONGODB_PORT", "x"), ("TUNNEL", "kernel"),
                             ("SERVER_IP", "a b"), ("SERVER_IP", "0.0.0.0"), ("WG_SUBNET", "127.0.0.1/24"),
                             ("NAT", "maybe")):
             done = run("serve", settings={name: value})
@@ -614,7 +614,7 @@ class Usage(CommandTest):
         text = run("serve", "--help").stdout
         for name in ("WG_PRIVATE_KEY", "WG_PRIVATE_KEY_FILE", "WG_SUBNET", "WG_PORT", "WG_INTERFACE", "WG_MTU",
                      "SERVER_IP", "SERVER_PORT", "PEER_ALLOWED_IPS", "API_ADDRESS", "API_PORT", "API_SOCKET", "API_TOKEN",
-                     "API_TOKEN_FILE", "API_AUTH", "STATE_DIR", "STORE", "TUNNEL", "NAT", "LOG_LEVEL", "LOG_FORMAT"):
+                     "API_TOKEN_FILE", "API_AUTH", "STATE_DIR", "STORE", "MONGODB_HOST", "MONGODB_PASS_FILE", "LTSE_URL", "TUNNEL", "NAT", "LOG_LEVEL", "LOG_FORMAT"):
             self.assertIn(f"(Env:{name})", text)
             self.assertIn("--" + name.lower().replace("_", "-"), text)
 

@@ -24,7 +24,7 @@ def random_key():
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=30)
         self._path = path
 
     def connect(self):
@@ -36,12 +36,11 @@ class _UnixConnection(http.client.HTTPConnection):
 class Gateway:
     """`vpn-enabler serve` on a node, with the settings given, and its API over the unix socket."""
 
-    SOCKET = "/run/vpn-enabler/api.sock"
-
     def __init__(self, node, **settings):
         self.node = node
         self.settings = {"STATE_DIR": str(LAB_DIR / "state"), **{name: str(value) for name, value in settings.items()}}
         self.interface = self.settings.get("WG_INTERFACE", "wg0")
+        self.api_socket = self.settings.get("API_SOCKET", "/run/vpn-enabler/api.sock")
         self.process = None
 
     def start(self):
@@ -87,7 +86,7 @@ class Gateway:
 
     def call(self, method, path, body=None):
         """One request; gives (status, parsed JSON or text)."""
-        connection = _UnixConnection(self.SOCKET)
+        connection = _UnixConnection(self.api_socket)
         try:
             headers = {"Content-Type": "application/json"} if body is not None else {}
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)

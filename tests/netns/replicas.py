@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""Several gateways that share one store, behind one UDP and one TCP address. Usage: replicas.py CASE
+
+                      10.1.0.0/24 (switch)
+    site ===========+                                      the balancer does what a Kubernetes Service does: VIP:51820/udp
+    db   ===========+==== a ====+                          goes to one replica by a hash of the client's address and port,
+                    +==== b ====+                          VIP:3000/tcp to one after the other
+                    +==== c ====+
+                    +===================== balancer ======= alice 203.0.113.10
+                                      VIP 203.0.113.1 ||
+                                                        === bob   203.0.114.10
+    site 10.1.0.10    db 10.1.0.20    a, b, c 10.1.0.1 to .3    balancer 10.1.0.254
+
+`db` runs real servers: mongod (standalone, or a replica set), or Elasticsearch behind the LTSE's path.
+"""
+
+import ipaddress
+import json
+import random
+import sys
+import threading
+import time
+
+from lab import Failure, Node, Ping, check, equal, link, run, wait_until
+from product import BUILD_DIR, Client, Gateway, call, random_key
+from servers import Elasticsearch, MongoDb, Server
+
+VIP, SITE, DB = "203.0.113.1", "10.1.0.10", "10.1.0.20"
+TOKEN = "a-token-of-the-test-0123456789abcdef"
+REPLICAS = {"a": "10.1.0.1", "b": "10.1.0.2", "c": "10.1.0.3"}
+
+
+class Balancer:
+    """One address for the replicas that are in service."""
+
+    def __init__(self, node):
+        self._node = node
+        node.run("sysctl -qw net.ipv4.ip_forward=1")
+
+    def serve(self, addresses):
+        choices = ", ".join(f"{i} : {address}" for i, address in enumerate(addresses))
+        self._node.run("nft -f -", stdin=f"""
+            table ip balancer {{}}
+            delete table ip balancer
+            table ip balancer {{
+              chain in {{
+                type nat hook prerouting priority dstnat;
+                ip daddr {VIP} udp dport 51820 dnat to jhash ip saddr . udp sport mod {len(addresses)} map {{ {choices} }}
+                ip daddr {VIP} tcp dport 3000 dnat to numgen inc mod {len(addresses)} map {{ {choices} }}
+              }}
+            }}""")
+
+    def forget(self, address):
+        """What kube-proxy does when an endpoint is gone: its UDP flows choose anew."""
+        self._node.run(f"conntrack -D -p udp --reply-src {address}", ok=False)
+
+
+class World:
+    def __init__(self, store, **settings):
+        for name in ("switch", "site", "db", "balancer", "alice", "bob", *REPLICAS):
+            setattr(self, name, Node(name))
+        self.switch.run("ip link add lan type bridge")
+        self.switch.run("ip link set lan up")
+        for name, address in {"site": SITE, "db": DB, "balancer": "10.1.0.254", **REPLICAS}.items():
+            link(self.switch, f"to-{name}", [], getattr(self, name), "lan", [f"{address}/24"])
+            self.switch.run(f"ip link set to-{name} master lan")
+        link(self.balancer, "alice", [f"{VIP}/24"], self.alice, "wifi", ["203.0.113.10/24"])
+        link(self.balancer, "bob", ["203.0.114.1/24"], self.bob, "wifi", ["203.0.114.10/24"])
+        self.bob.run("ip route add default via 203.0.114.1")
+        for name in REPLICAS:
+            getattr(self, name).run("ip route add default via 10.1.0.254")
+        self.store = store(self.db)
+        self.store.start()
+        self.service = Balancer(self.balancer)
+        self.gateways = {
+            name: Gateway(getattr(self, name), STATE_DIR=f"/run/lab/state-{name}", API_SOCKET=f"/run/vpn-enabler-{name}/api.sock",
+                          API_ADDRESS="0.0.0.0", API_TOKEN=TOKEN, SERVER_IP=VIP, **self.store.settings, **settings)
+            for name in REPLICAS}
+
+    def start(self, *names):
+        for name in names:
+            self.gateways[name].start()
+        self.in_service()
+
+    def in_service(self):
+        self.service.serve([REPLICAS[name] for name, gateway in self.gateways.items() if gateway.running()])
+
+    def kill(self, name):
+        self.gateways[name].kill()
+        self.in_service()
+        self.service.forget(REPLICAS[name])
+
+    def running(self):
+        return [gateway for gateway in self.gateways.values() if gateway.running()]
+
+    def by_address(self, method, path, expected, body=None):
+        """A call from outside to the one address of all."""
+        answer = self.alice.run(["curl", "-sS", "--max-time", "10", "-w", "\n%{http_code}", "-X", method,
+                                 "-H", f"Authorization: Bearer {TOKEN}", f"http://{VIP}:3000{path}"]
+                                + (["-H", "Content-Type: application/json", "-d", json.dumps(body)] if body else []))
+        text, status = answer.rsplit("\n", 1)
+        if int(status) != expected:
+            raise Failure(f"{method} {path}: expected {expected}, got {status} {text}")
+        return json.loads(text) if text else None
+
+    def connect(self, node):
+        keys = self.by_address("GET", "/keys", 200)
+        answer = self.by_address("POST", "/client", 200, {"publicKey": keys["public"], "presharedKey": keys["preshared"]})
+        client = Client(node, keys, answer)
+        client.tunnel.up()
+        return client
+
+    def server_of(self, client):
+        """The name of the replica that the client talked to last."""
+        def age(name):
+            peer = self.gateways[name].peers().get(client.public_key)
+            return int(peer["latest_handshake"]) if peer else 0
+        return max((name for name, gateway in self.gateways.items() if gateway.running()), key=age)
+
+
+def clients_of(gateway):
+    """What a replica says its clients are, by public key: (address as a number, enabled)."""
+    return {client["publicKey"]: (int(ipaddress.ip_address(client["clientIP"].removesuffix("/32"))), client["enabled"])
+            for client in call(gateway, "GET", "/clients", 200)}
+
+
+def enabled_peers(clients):
+    return {key for key, (_, enabled) in clients.items() if enabled}
+
+
+def in_step(world, seconds):
+    """The store, what each replica says and each replica's tunnel are the same; gives the clients."""
+    def same():
+        stored = world.store.peers()
+        for gateway in world.running():
+            if clients_of(gateway) != stored or set(gateway.peers()) != enabled_peers(stored):
+                return None
+        return (stored,)
+    (clients,) = wait_until("store, replicas and tunnels are the same", same, seconds)
+    return clients
+
+
+# --- story: create through any, connect through any, kill any, delete through any ---
+
+
+def story(store, change_s):
+    world = World(store, WG_SUBNET="10.8.0.1/16")
+    world.start("a", "b", "c")
+    keys = {gateway.wg("show wg0 public-key").strip() for gateway in world.running()}
+    equal("the three are one server to a client", len(keys), 1)
+
+    alice, bob = world.connect(world.alice), world.connect(world.bob)
+    for node in (world.alice, world.bob):
+        stream = Ping(node, SITE)
+        check(f"{node.name} reaches the site", stream.first_reply_after(stream.begun, 15) < 15)
+        stream.stop()
+    replica_dies(world, alice)
+    replica_dies(world, alice)
+    for name, gateway in world.gateways.items():
+        if not gateway.running():
+            world.start(name)
+    in_step(world, 10)
+    replica_dies(world, bob)
+    effective_everywhere(world, alice, change_s)
+    one_key_at_both(world)
+    thousand_creations(world)
+
+
+def replica_dies(world, client):
+    ping = Ping(client.node, SITE, interval=0.1)
+    ping.first_reply_after(ping.begun, 15)
+    name = world.server_of(client)
+    killed = time.time()
+    world.kill(name)
+    back = ping.first_reply_after(killed + 0.2, 30) + 0.2
+    ping.stop()
+    check(f"{client.node.name} is back within 5 s through another when {name} is killed", back < 5, f"{back:.2f} s")
+
+
+def effective_everywhere(world, client, change_s):
+    """A change through one replica is in the tunnels of the others in time."""
+    names = [name for name, gateway in world.gateways.items() if gateway.running()]
+    through = world.gateways[random.choice(names)]
+
+    def takes(what, condition):
+        begun = time.monotonic()
+        for gateway in world.running():
+            wait_until(what, lambda gateway=gateway: condition(client.public_key in gateway.peers()), 30)
+        check(f"{what} within {change_s} s", time.monotonic() - begun < change_s, f"{time.monotonic() - begun:.2f} s")
+
+    call(through, "PUT", "/client/disable", 204, {"publicKey": client.public_key})
+    takes("a client disabled through one is gone from all tunnels", lambda there: not there)
+    call(through, "PUT", "/client/enable", 204, {"publicKey": client.public_key})
+    takes("a client enabled through one is in all tunnels", lambda there: there)
+    ping = Ping(client.node, SITE)
+    ping.first_reply_after(ping.begun, 20)
+    call(through, "DELETE", "/client", 200, {"publicKey": client.public_key})
+    deleted = time.time()
+    silent = ping.silence_after(deleted)
+    ping.stop()
+    check(f"a client deleted through one reaches nothing within {change_s} s", silent < change_s, f"{silent:.2f} s")
+    takes("a client deleted through one is gone from all tunnels", lambda there: not there)
+
+
+def at_once(*calls):
+    """The statuses of calls that begin together."""
+    statuses, barrier = [], threading.Barrier(len(calls))
+
+    def one(gateway, method, path, body):
+        barrier.wait()
+        statuses.append(gateway.call(method, path, body)[0])
+    in_threads(one, calls)
+    return sorted(statuses)
+
+
+def one_key_at_both(world):
+    first, second = world.running()[:2]
+    for _ in range(20):
+        body = {"publicKey": random_key()}
+        statuses = at_once((first, "POST", "/client", body), (second, "POST", "/client", body))
+        if statuses != [200, 409]:
+            raise Failure(f"one key posted to two replicas at once: {statuses}")
+    check("one key posted to two replicas at once: one 200 and one 409, twenty times", True)
+
+
+def thousand_creations(world):
+    statuses = []
+
+    def stream(gateway):
+        for _ in range(250):
+            statuses.append(gateway.call("POST", "/client", {"publicKey": random_key()})[0])
+    in_threads(stream, [(gateway,) for gateway in world.running()[:2] for _ in range(2)])
+    equal("a thousand creations over two replicas at once", statuses, [200] * 1000)
+    clients = in_step(world, 10)
+    addresses = [address for address, _ in clients.values()]
+    equal("no address twice", len(addresses), len(set(addresses)))
+
+
+def in_threads(function, each):
+    """function(*arguments) for each arguments at once; the first exception of one is raised here."""
+    faults = []
+
+    def guarded(arguments):
+        try:
+            function(*arguments)
+        except Exception as fault:  # told by the thread that waits
+            faults.append(fault)
+    threads = [threading.Thread(target=guarded, args=(arguments,)) for arguments in each]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+# --- faults: what was answered is so, whatever happens to the database ---
+
+
+class Writer:
+    """A stream of creations, changes and deletions through one replica, and what each client may be by the answers given."""
+
+    def __init__(self, gateway, stopping):
+        self._gateway, self._stopping = gateway, stopping
+        self.may_be = {}  # public key -> the states that the answers allow: None (absent), True (enabled), False
+        self.counts = {}
+
+    def run(self):
+        mine = []
+        while not self._stopping.is_set():
+            self._create(mine)
+            if len(mine) >= 3:
+                key = random.choice(mine)
+                random.choice((self._disable, self._enable, self._delete))(key, mine)
+
+    def _call(self, method, path, key):
+        try:
+            status = self._gateway.call(method, path, {"publicKey": key})[0]
+        except OSError:
+            status = 0  # no answer
+        self.counts[status] = self.counts.get(status, 0) + 1
+        if status not in (0, 200, 204, 404, 503):
+            raise Failure(f"{method} {path} while the database is away: {status}")
+        return status
+
+    def _create(self, mine):
+        key = random_key()
+        status = self._call("POST", "/client", key)
+        self.may_be[key] = {200: {True}, 0: {None, True}}.get(status, {None})
+        if status == 200:
+            mine.append(key)
+
+    def _change(self, method, path, key, state):
+        status = self._call(method, path, key)
+        self.may_be[key] = {state} if status in (200, 204) else {None} if status == 404 else self.may_be[key] | {state}
+
+    def _disable(self, key, _):
+        self._change("PUT", "/client/disable", key, False)
+
+    def _enable(self, key, _):
+        self._change("PUT", "/client/enable", key, True)
+
+    def _delete(self, key, mine):
+        self._change("DELETE", "/client", key, None)
+        mine.remove(key)
+
+
+def faults(store):
+    world = World(store, WG_SUBNET="10.8.0.1/16")
+    world.start("a", "b")
+    stopping = threading.Event()
+    writers = [Writer(gateway, stopping) for gateway in world.running()]
+    threads = [threading.Thread(target=writer.run) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for what, begin, end in (("kill -9", Server.kill, lambda member: member.start()),
+                             ("SIGSTOP", Server.freeze, Server.thaw), ("a network cut", Server.cut, Server.mend)):
+        goes_away(world, what, begin, end)
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    print("      answers:", [writer.counts for writer in writers])
+    clients = in_step(world, 30)
+    for writer in writers:
+        for key, allowed in writer.may_be.items():
+            state = clients[key][1] if key in clients else None
+            if state not in allowed:
+                raise Failure(f"client {key} is {state}, the answers say {allowed}")
+    addresses = [address for address, _ in clients.values()]
+    equal("no address twice", len(addresses), len(set(addresses)))
+    check("every answer holds", len(clients) > 10, f"{sum(len(writer.may_be) for writer in writers)} clients asked for")
+
+
+def goes_away(world, what, begin, end):
+    member = wait_until("the store can be written", world.store.primary, 60)
+    peers = [len(gateway.peers()) for gateway in world.running()]
+    begin(member)
+    time.sleep(20)  # how long it is away
+    alone = len(world.store.members) == 1
+    for gateway, before in zip(world.running(), peers):
+        status = gateway.call("GET", "/health")[0]
+        equal(f"/health during {what}", status, 503 if alone else 200)
+        check("tunnels go on", len(gateway.peers()) > 0 or before == 0, f"{len(gateway.peers())} peers")
+        equal("reads are answered", gateway.call("GET", "/clients")[0], 200)
+    end(member)
+    wait_until("the store can be written again", world.store.primary, 90)
+    for gateway in world.running():
+        wait_until(f"a replica is well after {what}", lambda gateway=gateway: gateway.call("GET", "/health")[0] == 200, 60)
+
+
+def away_at_start(store):
+    """No store: the API listens, says why, answers nothing wrongly; serves when the store is there, by itself."""
+    world = World(store)
+    world.store.members[0].cut()
+    gateway = world.gateways["a"]
+    gateway.process = gateway.node.spawn([BUILD_DIR / "vpn-enabler", "serve"], gateway.settings)
+
+    def answers():
+        try:
+            return gateway.call("GET", "/health")
+        except OSError:
+            return None
+    status, body = wait_until("the API listens", answers, 10)
+    equal("/health without the store", status, 503)
+    check("/health tells why", "message" in body, body)
+    for method, path, body in (("GET", "/clients", None), ("POST", "/client", {"publicKey": random_key()}),
+                               ("DELETE", "/client", {"publicKey": random_key()})):
+        equal(f"{method} {path} without the store", gateway.call(method, path, body)[0], 503)
+    world.store.members[0].mend()
+    wait_until("the gateway serves once the store is there", lambda: gateway.call("GET", "/health")[0] == 200, 20)
+    call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
+    states = [line for line in gateway.process.log.read_text().splitlines() if "store" in line and "warn" in line]
+    check("said once", len(states) <= 2, states)
+
+
+CASES = {
+    "mongodb": lambda: story(lambda node: MongoDb(node, DB, members=3), 1),
+    "mongodb_alone": lambda: story(lambda node: MongoDb(node, DB, members=0), 3),
+    "ltse": lambda: story(lambda node: Elasticsearch(node, DB), 3),
+    "mongodb_faults": lambda: faults(lambda node: MongoDb(node, DB, members=0)),
+    "mongodb_set_faults": lambda: faults(lambda node: MongoDb(node, DB, members=3)),
+    "ltse_faults": lambda: faults(lambda node: Elasticsearch(node, DB)),
+    "mongodb_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=0)),
+    "ltse_away": lambda: away_at_start(lambda node: Elasticsearch(node, DB)),
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in CASES:
+        print(f"usage: {sys.argv[0]} {'|'.join(CASES)}")
+        sys.exit(2)
+    sys.exit(run(CASES[sys.argv[1]]))
