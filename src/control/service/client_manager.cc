@@ -214,6 +214,7 @@ Status ClientManager::create_at_another_address(InsertClient insert, Committer::
 }
 
 void ClientManager::on_reading(Committer::Reading reading) {
+  if (loading_ != Loading::kDone) return;
   Roster::Keys changed;
   for (std::size_t i = 0; i < reading.keys.size(); ++i) {
     if (auto& client = reading.clients[i]) {
