@@ -1,5 +1,6 @@
 #include "control/store/mongodb/options.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/secret.h"
@@ -11,12 +12,13 @@ constexpr std::string_view kExample = "; for example: MONGODB_HOST=db.example.or
 constexpr std::string_view kUriExample =
     "; for example: MONGODB_HOST=mongodb://db1.example.org,db2.example.org/?replicaSet=rs0&tls=true";
 
-// A request is answered 503 rather than kept waiting.
+// A request is answered 503 rather than kept waiting. The library tries once more after a lost connection, so a server
+// that hangs costs twice the socket's limit.
 constexpr std::int32_t kServerSelection_ms = 2500;
 constexpr std::int32_t kConnect_ms = 2500;
-constexpr std::int32_t kSocket_ms = 10'000;
+constexpr std::int32_t kSocket_ms = 5000;
 /// Below the socket's limit, so that a majority that does not answer is told from a server that does not.
-constexpr std::int32_t kMajority_ms = 8000;
+constexpr std::int32_t kMajority_ms = 4000;
 
 struct WriteConcernDeleter {
   void operator()(mongoc_write_concern_t* concern) const { mongoc_write_concern_destroy(concern); }
@@ -44,6 +46,13 @@ std::string hosts_uri(const MongoOptions& options) {
 bool is_host_character(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          std::string_view(".-_:,[]").find(c) != std::string_view::npos;
+}
+
+/// Whether a password holds an @ that is not written as %40: what follows it would be taken for the host.
+bool has_stray_at(std::string_view uri) {
+  uri.remove_prefix(uri.find("://") + 3);
+  uri = uri.substr(0, uri.find_first_of("/?"));
+  return uri.find('@') != uri.rfind('@');
 }
 
 void limit(mongoc_uri_t* uri, const char* option, std::int32_t value) {
@@ -85,7 +94,7 @@ Result<Uri> parse_uri(const MongoOptions& options) {
 
   std::string text = whole ? options.host : hosts_uri(options);
   bson_error_t error;
-  Uri uri(mongoc_uri_new_with_error(text.c_str(), &error));
+  Uri uri(whole && has_stray_at(text) ? nullptr : mongoc_uri_new_with_error(text.c_str(), &error));
   wipe(text.data(), text.size());
   if (!uri) {
     // The library's words may repeat a part of the URI: only where there is no password they are told.

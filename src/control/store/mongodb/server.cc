@@ -158,8 +158,7 @@ Error Server::error(const bson_error_t& cause) const {
                 database_ + "\"",
             "MONGODB_USER"};
   }
-  if (contains(words, "TLS handshake failed") || contains(words, "Failed to load cert") ||
-      contains(words, "Cannot load")) {
+  if (contains(words, "TLS")) {
     return {ErrorCode::kPermissionDenied,
             "no TLS with " + description_ + ": check the TLS options of MONGODB_HOST (tls, tlsCAFile, " +
                 "tlsCertificateKeyFile): " + std::string(words),

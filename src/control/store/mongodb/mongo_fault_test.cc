@@ -1,0 +1,238 @@
+// The store when the server refuses, hangs, dies or changes hands.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "control/store/mongodb/test_stores.h"
+#include "control/store/test_clients.h"
+#include "control/store/test_feed.h"
+
+namespace vpn::control::mongodb {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kPassword = "correct-horse";
+
+std::string load_error(const MongoOptions& options) {
+  const auto store = make_store(options);
+  const auto contents = store->load();
+  if (contents) return "loaded";
+  return std::string(to_string(contents.error().code)) + " " + contents.error().field + " " + contents.error().message;
+}
+
+std::string create_error(MongoOptions options) {
+  NullLogger logger;
+  const auto store = MongoStore::create(options, logger);
+  if (store) return "created: " + (*store)->description();
+  return store.error().field + ": " + store.error().message;
+}
+
+TEST(MongoOptions, NameTheSettingAtFaultAndNeverThePassword) {
+  const auto with_host = [](const char* host) {
+    MongoOptions options;
+    options.host = host;
+    return create_error(options);
+  };
+  EXPECT_EQ(with_host("db1,db2:27018"), "created: mongodb at db1:27017,db2:27018, database wireguard");
+  EXPECT_EQ(with_host("mongodb://u:secret@db1/?replicaSet=rs0"), "created: mongodb at db1:27017, database wireguard");
+  EXPECT_THAT(with_host(""), HasSubstr("MONGODB_HOST: "));
+  EXPECT_THAT(with_host("db 1"), HasSubstr("MONGODB_HOST: "));
+  EXPECT_THAT(with_host("http://db1"), HasSubstr("MONGODB_HOST: "));
+  for (const char* host :
+       {"mongodb://u:sec/ret@db1", "mongodb://u:sec@ret@db1", "mongodb://u:secret@", "mongodb://u:se%ret@db1/"}) {
+    EXPECT_THAT(with_host(host), AllOf(HasSubstr("MONGODB_HOST: "), Not(HasSubstr("ret@")), Not(HasSubstr("sec"))));
+  }
+  MongoOptions lonely;
+  lonely.host = "db1";
+  lonely.password = kPassword;
+  EXPECT_THAT(create_error(lonely), AllOf(HasSubstr("MONGODB_USER: "), Not(HasSubstr(kPassword))));
+}
+
+TEST(MongoFault, AServerThatIsAwayIsUnavailableWithinSeconds) {
+  Mongod server;
+  MongoOptions options;
+  options.host = server.host();
+  server.kill_hard();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(load_error(options), HasSubstr("unavailable"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(6));
+  server.start();
+  EXPECT_EQ(load_error(options), "loaded");
+}
+
+TEST(MongoFault, AWrongPasswordAndAMissingRightNameTheSetting) {
+  Mongod server;
+  run_command(server.uri(), "admin",
+              R"({"createUser": "vpn", "pwd": "correct-horse", "roles": [{"role": "readWrite", "db": "wireguard"}]})");
+  run_command(server.uri(), "admin",
+              R"({"createUser": "guest", "pwd": "correct-horse", "roles": [{"role": "read", "db": "wireguard"}]})");
+  server.restart_with({"--auth"});
+  MongoOptions options;
+  options.host = server.host();
+  EXPECT_THAT(load_error(options), HasSubstr("permission denied MONGODB_USER"));
+  options.user = "vpn";
+  options.password = "wrong-horse";
+  EXPECT_THAT(load_error(options), AllOf(HasSubstr("permission denied MONGODB_USER"), HasSubstr("MONGODB_PASS"),
+                                         Not(HasSubstr("wrong-horse"))));
+  options.user = "guest";
+  options.password = kPassword;
+  EXPECT_THAT(load_error(options),
+              AllOf(HasSubstr("permission denied MONGODB_USER"), HasSubstr("readWrite"), Not(HasSubstr(kPassword))));
+  options.user = "vpn";
+  EXPECT_EQ(load_error(options), "loaded");
+}
+
+/// A certificate for 127.0.0.1, signed by itself, in a directory that goes with it.
+class Certificate {
+ public:
+  Certificate() {
+    std::string name = (std::filesystem::temp_directory_path() / "vpn-mongo-tls-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+    const std::string key = path("key.pem"), certificate = path("ca.pem");
+    const std::string command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext "
+        "subjectAltName=IP:127.0.0.1 -keyout " +
+        key + " -out " + certificate + " 2>/dev/null && cat " + key + " " + certificate + " > " + path("both.pem");
+    EXPECT_EQ(std::system(command.c_str()), 0);
+  }
+  ~Certificate() { std::filesystem::remove_all(directory_); }
+  std::string path(const char* file) const { return (directory_ / file).string(); }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+TEST(MongoFault, ABadCertificateNamesTheTlsOptions) {
+  const Certificate servers, others;
+  const auto uri = [](const Mongod& server, const std::string& ca) {
+    MongoOptions options;
+    options.host = "mongodb://vpn:" + std::string(kPassword) + "@" + server.host() + "/?tls=true&tlsCAFile=" + ca;
+    return options;
+  };
+  Mongod server;
+  run_command(server.uri(), "admin",
+              R"({"createUser": "vpn", "pwd": "correct-horse", "roles": [{"role": "readWrite", "db": "wireguard"}]})");
+  server.restart_with({"--auth", "--tlsMode", "requireTLS", "--tlsCertificateKeyFile", servers.path("both.pem"),
+                       "--tlsCAFile", servers.path("ca.pem"), "--tlsAllowConnectionsWithoutCertificates"});
+  EXPECT_EQ(load_error(uri(server, servers.path("ca.pem"))), "loaded");
+  EXPECT_THAT(load_error(uri(server, others.path("ca.pem"))),
+              AllOf(HasSubstr("permission denied MONGODB_HOST"), HasSubstr("tlsCAFile"), Not(HasSubstr(kPassword))));
+  EXPECT_THAT(load_error(uri(server, servers.path("missing.pem"))),
+              AllOf(HasSubstr("MONGODB_HOST"), HasSubstr("tlsCAFile"), Not(HasSubstr(kPassword))));
+}
+
+/// Commits insertions and changes without pause, on a thread of its own, and knows what was answered.
+class Stream {
+ public:
+  Stream(MongoStore& store, int first) : store_(store), first_(first), thread_([this] { run(); }) {}
+
+  /// Ends when the store has answered ok once more, so that all that was undecided is settled.
+  void finish() {
+    finishing_ = true;
+    thread_.join();
+  }
+  void wait_for(int accepted) {
+    while (accepted_count_ < accepted) accepted_count_.wait(accepted_count_);
+  }
+
+  /// What was answered, compared with what is there.
+  void expect_kept(const std::vector<Client>& stored) const {
+    std::set<PublicKey> there;
+    for (const Client& client : stored) there.insert(client.public_key);
+    for (const PublicKey& key : accepted_) EXPECT_TRUE(there.contains(key)) << "lost " << to_string(key);
+    for (const PublicKey& key : refused_) EXPECT_FALSE(there.contains(key)) << "not taken back " << to_string(key);
+  }
+  std::size_t refused() const { return refused_.size(); }
+
+ private:
+  void run() {
+    for (int number = first_;; number += 2) {
+      const bool last = finishing_;
+      const std::vector<Mutation> batch{InsertClient{contract::many_client(number)},
+                                        InsertClient{contract::many_client(number + 1)}};
+      const std::vector<Status> statuses = store_.commit(batch);
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        const PublicKey& key = std::get<InsertClient>(batch[i]).client.public_key;
+        if (statuses[i]) {
+          accepted_.push_back(key);
+        } else {
+          EXPECT_EQ(statuses[i].error().code, ErrorCode::kUnavailable) << statuses[i].error().message;
+          refused_.push_back(key);
+        }
+      }
+      if (statuses[0]) accepted_count_ += 1;
+      accepted_count_.notify_all();
+      if (last && statuses[0]) return;
+    }
+  }
+
+  MongoStore& store_;
+  const int first_;
+  std::vector<PublicKey> accepted_, refused_;
+  std::atomic<int> accepted_count_ = 0;
+  std::atomic<bool> finishing_ = false;
+  std::thread thread_;
+};
+
+std::vector<Client> load(MongoStore& store) {
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    if (auto contents = store.load()) return std::move(contents->clients);
+  }
+  ADD_FAILURE() << "the server does not come back";
+  return {};
+}
+
+TEST(MongoFault, AKilledServerLosesNothingAcknowledgedAndKeepsNothingRefused) {
+  Mongod server;
+  const auto store = make_store(server.uri(), "wireguard");
+  Stream stream(*store, 0);
+  for (int round = 1; round <= 3; ++round) {
+    stream.wait_for(50 * round);
+    server.kill_hard();
+    server.start();
+  }
+  stream.finish();
+  stream.expect_kept(load(*make_store(server.uri(), "wireguard")));
+}
+
+TEST(MongoFault, APrimaryThatIsKilledLosesNothingAcknowledgedAndItsFollowersCatchUp) {
+  ReplicaSet servers(3);
+  const auto store = make_store(servers.uri(), "wireguard"), other = make_store(servers.uri(), "wireguard");
+  FollowedFeed feed(*other);
+  Stream stream(*store, 0);
+  stream.wait_for(50);
+  servers.primary().kill_hard();
+  stream.wait_for(150);
+  stream.finish();
+  stream.expect_kept(load(*other));
+  const std::vector<Mutation> last{InsertClient{contract::client(1)}};
+  feed.forget();
+  ASSERT_EQ(contract::outcome(store->commit(last).at(0)), "ok");
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+}
+
+TEST(MongoFaultSlow, AFrozenServerIsUnavailableAndCatchesUpByItself) {
+  Mongod server;
+  const auto store = make_store(server.uri(), "wireguard"), other = make_store(server.uri(), "wireguard");
+  FollowedFeed feed(*other);
+  Stream stream(*store, 0);
+  stream.wait_for(50);
+  server.freeze();
+  std::this_thread::sleep_for(std::chrono::seconds(20));  // the fault itself, not a wait for something
+  server.thaw();
+  stream.finish();
+  EXPECT_GT(stream.refused(), 0u);
+  stream.expect_kept(load(*other));
+  feed.forget();
+  const std::vector<Mutation> last{InsertClient{contract::client(1)}};
+  ASSERT_EQ(contract::outcome(store->commit(last).at(0)), "ok");
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+}
+
+}  // namespace
+}  // namespace vpn::control::mongodb
