@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""The container image, built by buildah from deploy/docker/Dockerfile over a Debian 12 of ours: no registry is asked.
+
+    image.py ROOT DIRECTORY     ROOT: what root.py made. The image's root directory is left at DIRECTORY/image, its
+                                configuration at DIRECTORY/config.json. As root
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+SOURCE_DIR = pathlib.Path(__file__).resolve().parents[2]
+BASE, IMAGE = "localhost/debian:12-slim", "localhost/vpn-enabler"
+MAX_MB_OVER_BASE = 60
+EXPECTED = {"Entrypoint": ["vpn-enabler"], "Cmd": ["serve"], "StopSignal": "SIGTERM",
+           "Volumes": {"/var/lib/vpn-enabler": {}}, "ExposedPorts": {"51820/udp": {}, "3000/tcp": {}}}
+
+
+class Buildah:
+    """buildah with a store of its own, without overlays and without namespaces that a container could not make."""
+
+    def __init__(self, directory):
+        self._words = ["buildah", "--root", str(directory / "storage"), "--runroot", str(directory / "run"),
+                       "--storage-driver", "vfs"]
+        self._environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(directory / "tmp")}
+        (directory / "tmp").mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, *arguments, quiet=True):
+        done = subprocess.run([*self._words, *map(str, arguments)], env=self._environment, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE if quiet else None)
+        if done.returncode != 0:
+            sys.exit(f"FAILED: buildah {arguments[0]}: exit code {done.returncode}")
+        return (done.stdout or "").strip()
+
+
+def check(what, condition, got=""):
+    if not condition:
+        sys.exit(f"FAILED: {what}: does not hold; got {got!r}")
+    print(f"  ok  {what}", flush=True)
+
+
+def import_base(buildah, root):
+    container = buildah("from", "scratch")
+    buildah("add", "--quiet", container, root, "/")
+    buildah("commit", "--quiet", "--rm", container, BASE)
+
+
+def build(buildah):
+    buildah("build", "--format", "docker", "--layers=false", "--pull-never", "--build-arg", f"BASE={BASE}", "--tag", IMAGE,
+            "--file", SOURCE_DIR / "deploy/docker/Dockerfile", SOURCE_DIR, quiet=False)
+
+
+def root_of(buildah, image):
+    return pathlib.Path(buildah("mount", buildah("from", "--pull-never", image)))
+
+
+def megabytes(directory):
+    """What the files in it take, as a layer of an image holds them."""
+    files = {(status.st_ino, status.st_size) for path in directory.rglob("*") for status in [path.lstat()]}
+    return sum(size for _, size in files) / 1e6
+
+
+def check_configuration(config):
+    for name, expected in EXPECTED.items():
+        check(f"{name} is {expected}", config.get(name) == expected, config.get(name))
+    check("it asks itself whether it is well", config["Healthcheck"]["Test"] == ["CMD", "vpn-enabler", "health"])
+    check("the API is for every address", "API_ADDRESS=0.0.0.0" in config["Env"], config["Env"])
+    labels = config["Labels"]
+    check("it says what it is", labels["org.opencontainers.image.title"] == "vpn-enabler", labels)
+
+
+def main(root, directory):
+    buildah = Buildah(directory)
+    import_base(buildah, root)
+    build(buildah)
+    config = json.loads(buildah("inspect", "--type", "image", IMAGE))["Docker"]["config"]
+    check_configuration(config)
+    (directory / "config.json").write_text(json.dumps(config))
+
+    image, base = root_of(buildah, IMAGE), root_of(buildah, BASE)
+    over = megabytes(image) - megabytes(base)
+    check(f"the image takes {over:.1f} MB more than its base, at most {MAX_MB_OVER_BASE}", over <= MAX_MB_OVER_BASE)
+    link = directory / "image"
+    link.unlink(missing_ok=True)
+    link.symlink_to(image)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve())
