@@ -24,6 +24,12 @@ if [ "$(uname -m)" = x86_64 ]; then
   build_packages+=(libipsec-mb-dev) # ChaCha20-Poly1305 at full speed
 fi
 
+# What makes a Debian package of it.
+packaging_packages=(
+  dpkg-dev # says which packages hold the libraries that the program needs
+  file     # says which files are programs
+)
+
 # Prints the packages out of "$@" that are not installed.
 missing_packages() {
   local package
