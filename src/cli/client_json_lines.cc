@@ -81,7 +81,9 @@ constexpr auto kClientFields = std::to_array<Field<Client>>({
        return key && !engine::crypto::is_low_order(*key);
      }},
     {"presharedKey", false, kKeyForm,
-     [](const FlatValue& value, Client& out) { return read_parsed(value, out.preshared_key); }},
+     [](const FlatValue& value, Client& out) {
+       return read_parsed(value, out.preshared_key) && !out.preshared_key->is_zero();  // zeros are no key
+     }},
     {"clientIP", true, "an IPv4 address, for example \"192.168.2.2\"",
      [](const FlatValue& value, Client& out) {
        std::optional<IpAddress> address;
@@ -260,7 +262,7 @@ Status write_json_lines(const Snapshot& snapshot, const WriteText& write) {
   return write(piece);
 }
 
-Result<Snapshot> read_json_lines(const ReadText& read) {
+Result<Snapshot> read_json_lines(const ReadText& read, std::size_t max_clients) {
   LineReader lines(read);
   auto header = read_header(lines);
   if (!header) return at_line(1, header.error());
@@ -271,9 +273,9 @@ Result<Snapshot> read_json_lines(const ReadText& read) {
     auto client = read_client(lines);
     if (!client) return at_line(number, client.error());
     if (!*client) return snapshot;
-    if (snapshot.clients.size() == kMaxJsonLinesClients) {
+    if (snapshot.clients.size() == max_clients) {
       return at_line(number, {ErrorCode::kInvalidArgument,
-                              "more than " + std::to_string(kMaxJsonLinesClients) + " clients cannot be imported"});
+                              "more than " + std::to_string(max_clients) + " clients cannot be imported"});
     }
     if (const Status unique = seen.insert(**client); !unique) {
       return at_line(number,

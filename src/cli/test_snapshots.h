@@ -48,13 +48,14 @@ inline std::string exported(const Snapshot& snapshot) {
 }
 
 /// Told in pieces, as a pipe would.
-inline Result<Snapshot> imported(std::string_view text) {
-  return read_json_lines([&](std::span<char> out) -> Result<std::size_t> {
+inline Result<Snapshot> imported(std::string_view text, std::size_t max_clients = kMaxJsonLinesClients) {
+  const auto read = [&](std::span<char> out) -> Result<std::size_t> {
     const std::size_t size = std::min({text.size(), out.size(), std::size_t{1000}});
     text.copy(out.data(), size);
     text.remove_prefix(size);
     return size;
-  });
+  };
+  return read_json_lines(read, max_clients);
 }
 
 }  // namespace vpn::cli
