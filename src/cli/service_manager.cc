@@ -58,7 +58,7 @@ ServiceManager::ServiceManager(const ServiceEnvironment& environment, control::D
 
 void ServiceManager::ready(std::string_view status) {
   tell("READY=1\nSTATUS=" + std::string(status));
-  if (socket_ && watchdog_interval_.count() > 0) feed_watchdog();
+  if (socket_ && watchdog_interval_.count() > 0 && !std::exchange(fed_, true)) feed_watchdog();
 }
 
 void ServiceManager::stopping() {

@@ -34,8 +34,8 @@ class ServiceManager {
   ServiceManager(const ServiceManager&) = delete;
   ServiceManager& operator=(const ServiceManager&) = delete;
 
-  /// The gateway serves; `status` is the line that `systemctl status` shows. From here on the watchdog is fed, twice in
-  /// its time.
+  /// The gateway is up; `status` is the line that `systemctl status` shows, and may be told anew. From the first call
+  /// on the watchdog is fed, twice in its time.
   void ready(std::string_view status);
   /// The gateway is about to end; the watchdog is fed no more.
   void stopping();
@@ -52,6 +52,7 @@ class ServiceManager {
   sockaddr_un address_{};
   socklen_t address_size_ = 0;
   UniqueFd socket_;       ///< none: nobody to tell
+  bool fed_ = false;      ///< the watchdog's first word is said, the next one is on its way
   bool failing_ = false;  ///< the last datagram was not taken: said once
   bool stopping_ = false;
 };

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdlib>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -95,6 +94,17 @@ TEST_F(ServiceManagerTest, FeedsTheWatchdogTwiceInItsTimeUntilTheGatewayStops) {
   EXPECT_EQ(systemd.take().size(), 1U);
   strand_.advance(milliseconds(60'000));
   EXPECT_THAT(systemd.take(), IsEmpty());
+}
+
+TEST_F(ServiceManagerTest, TellsAnotherStatusAndFeedsTheWatchdogAsBefore) {
+  NotifySocket systemd(path_);
+  ServiceManager manager({.notify_socket = path_, .watchdog = milliseconds(2000)}, strand_.delay(), log_);
+  manager.ready("waiting for the store");
+  manager.ready("serving");
+  EXPECT_THAT(systemd.take(),
+              ElementsAre("READY=1\nSTATUS=waiting for the store", "WATCHDOG=1", "READY=1\nSTATUS=serving"));
+  strand_.advance(milliseconds(1000));
+  EXPECT_THAT(systemd.take(), ElementsAre("WATCHDOG=1"));
 }
 
 TEST_F(ServiceManagerTest, DoesNothingWithoutAManager) {
