@@ -9,10 +9,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[2]
 BASE, IMAGE = "localhost/debian:12-slim", "localhost/vpn-enabler"
-MAX_MB_OVER_BASE = 60
+# Over the base's own size. Of what is unpacked, 37 MB are ICU, which MongoDB's library asks for its passwords' normal form.
+MAX_PACKED_MB, MAX_UNPACKED_MB = 60, 75
 EXPECTED = {"Entrypoint": ["vpn-enabler"], "Cmd": ["serve"], "StopSignal": "SIGTERM",
            "Volumes": {"/var/lib/vpn-enabler": {}}, "ExposedPorts": {"51820/udp": {}, "3000/tcp": {}}}
 
@@ -55,10 +57,19 @@ def root_of(buildah, image):
     return pathlib.Path(buildah("mount", buildah("from", "--pull-never", image)))
 
 
-def megabytes(directory):
-    """What the files in it take, as a layer of an image holds them."""
+def unpacked_mb(directory):
+    """What the files in it take where the image is unpacked."""
     files = {(status.st_ino, status.st_size) for path in directory.rglob("*") for status in [path.lstat()]}
     return sum(size for _, size in files) / 1e6
+
+
+def packed_mb(buildah, directory):
+    """What a registry keeps of the image's last layer, which is all that it has over its base, and a node downloads."""
+    buildah("push", "--quiet", IMAGE, f"oci:{directory}")
+    blob = lambda descriptor: directory / "blobs" / descriptor["digest"].replace(":", "/")
+    [manifest] = json.loads((directory / "index.json").read_text())["manifests"]
+    _, layer = json.loads(blob(manifest).read_text())["layers"]
+    return blob(layer).stat().st_size / 1e6
 
 
 def check_configuration(config):
@@ -79,8 +90,11 @@ def main(root, directory):
     (directory / "config.json").write_text(json.dumps(config))
 
     image, base = root_of(buildah, IMAGE), root_of(buildah, BASE)
-    over = megabytes(image) - megabytes(base)
-    check(f"the image takes {over:.1f} MB more than its base, at most {MAX_MB_OVER_BASE}", over <= MAX_MB_OVER_BASE)
+    unpacked = unpacked_mb(image) - unpacked_mb(base)
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        packed = packed_mb(buildah, pathlib.Path(place))
+    print(f"over its base the image takes {unpacked:.1f} MB unpacked, {packed:.1f} MB packed")
+    check(f"at most {MAX_PACKED_MB} and {MAX_UNPACKED_MB}", packed <= MAX_PACKED_MB and unpacked <= MAX_UNPACKED_MB)
     link = directory / "image"
     link.unlink(missing_ok=True)
     link.symlink_to(image)
