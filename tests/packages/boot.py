@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 
-from lifecycle import check, with_version
-from root import ENVIRONMENT, Copy, enter_namespace
+from lifecycle import with_version
+from root import ENVIRONMENT, Copy, check, enter_namespace
 
 UNIT = "vpn-enabler.service"
 SETTINGS = "etc/vpn-enabler/vpn-enabler.env"

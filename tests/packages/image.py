@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+from root import check
+
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[2]
 BASE, IMAGE = "localhost/debian:12-slim", "localhost/vpn-enabler"
 # Over the base's own size. Of what is unpacked, 37 MB are ICU, which MongoDB's library asks for its passwords' normal form.
@@ -34,12 +36,6 @@ class Buildah:
         if done.returncode != 0:
             sys.exit(f"FAILED: buildah {arguments[0]}: exit code {done.returncode}")
         return (done.stdout or "").strip()
-
-
-def check(what, condition, got=""):
-    if not condition:
-        sys.exit(f"FAILED: {what}: does not hold; got {got!r}")
-    print(f"  ok  {what}", flush=True)
 
 
 def import_base(buildah, root):

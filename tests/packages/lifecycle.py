@@ -9,18 +9,12 @@ import subprocess
 import sys
 import tempfile
 
-from root import Copy, enter_namespace
+from root import Copy, check, enter_namespace
 
 UNIT = "vpn-enabler.service"
 WANTED = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
 SETTINGS = "etc/vpn-enabler/vpn-enabler.env"
 STATE = "var/lib/vpn-enabler"
-
-
-def check(what, condition, got=""):
-    if not condition:
-        sys.exit(f"FAILED: {what}: does not hold; got {got!r}")
-    print(f"  ok  {what}", flush=True)
 
 
 def field(deb, name):

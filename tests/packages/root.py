@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A small Debian 12 in a directory, which the tests of the packages share, and commands run inside of it.
+"""What the tests of the packages share: a small Debian 12 in a directory, copies of it, and commands run inside of them.
 
     root.py DIRECTORY       makes it there, unless it is there; as root, from the mirror that apt uses
 """
@@ -37,6 +37,12 @@ def make(directory):
         for path in unfinished.glob(pattern):
             path.unlink()
     unfinished.rename(directory)
+
+
+def check(what, condition, got=""):
+    if not condition:
+        sys.exit(f"FAILED: {what}: does not hold; got {got!r}")
+    print(f"  ok  {what}", flush=True)
 
 
 class Copy:
