@@ -81,6 +81,8 @@ def example_faults():
         named = {name for name in named if not name.startswith("MONGO_INITDB_")}  # of the image of MongoDB
         if not named or named - settings:
             faults.append(f"{example}: names no setting, or what is none: {named - settings}")
+        faults += [f"{example}: a password with a default: {line.strip()}" for line in text.splitlines()
+                   if re.match(r"[^#]*PASS\w*[=:]", line) and not re.search(r"\$\{\w+:\?", line)]
     return faults
 
 
