@@ -313,7 +313,7 @@ TEST_F(SettingsTest, RefusesASecretGivenTwice) {
 }
 
 TEST_F(SettingsTest, RefusesASecretFileThatIsMissingEmptyOrHuge) {
-  EXPECT_THAT(read({"--api-token-file", "/nonexistent"}).error().message, HasSubstr("API_TOKEN_FILE: /nonexistent"));
+  EXPECT_THAT(read({"--api-token-file", "/proc/0"}).error().message, HasSubstr("API_TOKEN_FILE: /proc/0"));
   EXPECT_THAT(read({"--api-token-file", file("empty", "\n")}).error().message, HasSubstr("is empty"));
   EXPECT_THAT(read({"--api-token-file", file("huge", std::string(kMaxSettingsFileBytes + 1, 'a'))}).error().message,
               HasSubstr("larger than"));
@@ -325,7 +325,7 @@ TEST_F(SettingsTest, RefusesABadFileNamingTheLine) {
   EXPECT_THAT(message("API_PORT=1\n\n# x\nAPI_PORT=2\n"), AllOf(HasSubstr("line 4"), HasSubstr("a second time")));
   EXPECT_THAT(message("API_PORT\n"), AllOf(HasSubstr("line 1"), HasSubstr("is not NAME=value")));
   EXPECT_THAT(message("config=/etc/x\n"), HasSubstr("is no setting"));
-  EXPECT_THAT(read({"--config", "/nonexistent"}).error().message, HasSubstr("/nonexistent: no such file"));
+  EXPECT_THAT(read({"--config", "/proc/0"}).error().message, HasSubstr("/proc/0: no such file"));
 }
 
 }  // namespace

@@ -241,6 +241,7 @@ TEST_P(SharedStoreContract, KeepsTheFirstServerKeyForBoth) {
   PrivateKey one, other;
   one.reveal_mutable()[0] = 1;
   other.reveal_mutable()[0] = 2;
+  EXPECT_EQ(first().server_key(PrivateKey()).error().code, ErrorCode::kNotFound) << "to look keeps nothing";
   std::barrier start(2);
   auto concurrent = std::async(std::launch::async, [&] {
     start.arrive_and_wait();
@@ -259,6 +260,7 @@ TEST_P(SharedStoreContract, KeepsTheFirstServerKeyForBoth) {
   const auto seen_later = first().server_key(late);
   ASSERT_TRUE(seen_later);
   EXPECT_TRUE(*seen_later == *seen_by_first);
+  EXPECT_TRUE(*second().server_key(PrivateKey()) == *seen_by_first);
   EXPECT_TRUE(load(first()).empty());
 }
 

@@ -109,7 +109,8 @@ class SharedStore : public Store {
   virtual Result<std::vector<std::optional<Client>>> read(std::span<const PublicKey> keys) = 0;
 
   /// The gateway's private key, kept beside the clients, so that each replica is the same server to a client. When
-  /// there is none, `fresh` becomes it; of replicas that start together, the first one's wins.
+  /// there is none, `fresh` becomes it; of replicas that start together, the first one's wins. An all-zero
+  /// `fresh` only looks: kNotFound when there is none.
   virtual Result<PrivateKey> server_key(const PrivateKey& fresh) = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "control/store/ltse/http_client.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -102,7 +103,7 @@ Awaitable<Status> HttpClient::Connection::open(Deadline deadline) {
   stream.emplace(TcpStream(io.get_executor()), tls);
   buffer.clear();
   TcpStream& socket = stream->next_layer();
-  socket.expires_at(deadline);
+  socket.expires_at(std::min(deadline, std::chrono::steady_clock::now() + kConnectTime));
   const auto [not_connected, endpoint] = co_await socket.async_connect(endpoints, kAwait);
   if (not_connected) co_return fail(failure(not_connected));
   error_code ignored;

@@ -36,6 +36,8 @@ struct HttpAnswer {
 
 /// The body of one answer: a page of 5,000 clients is 2 MB.
 constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20;
+/// To connect and, with https, to shake hands: a server behind a wall that drops packets is known to be away soon.
+constexpr std::chrono::seconds kConnectTime{3};
 /// A connection that was unused for longer is opened anew: servers and gateways close idle ones, and a request that
 /// meets that is lost.
 constexpr std::chrono::seconds kMaxIdle{4};

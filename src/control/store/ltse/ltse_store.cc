@@ -306,10 +306,15 @@ Result<PrivateKey> LtseStore::server_key(const PrivateKey& fresh) {
   const Deadline deadline = in(kLoadTime);
   if (Status ready = prepare(deadline); !ready) return fail(std::move(ready).error());
   const DocumentId place{indices_.gateway, std::string(kServerKeyId)};
-  const Write offer{.kind = Write::Kind::kCreate, .document = place, .source = {{"privateKey", reveal_base64(fresh)}}};
-  if (const auto offered = server_.write({&offer, 1}, deadline); !offered) return fail(offered.error());
+  const bool only_look = fresh.is_zero();
+  if (!only_look) {
+    const Write offer{
+        .kind = Write::Kind::kCreate, .document = place, .source = {{"privateKey", reveal_base64(fresh)}}};
+    if (const auto offered = server_.write({&offer, 1}, deadline); !offered) return fail(offered.error());
+  }
   const auto kept = server_.get({&place, 1}, deadline);
   if (!kept) return fail(kept.error());
+  if (only_look && !kept->front()) return fail(ErrorCode::kNotFound, description() + " keeps no server key");
   std::string text = kept->front() ? ltse::text_member(kept->front()->source, "privateKey") : std::string();
   const auto key = PrivateKey::parse(text);
   wipe(text.data(), text.size());

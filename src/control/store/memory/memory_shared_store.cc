@@ -176,6 +176,7 @@ Result<std::vector<std::optional<Client>>> MemorySharedStore::read(std::span<con
 Result<PrivateKey> MemorySharedStore::server_key(const PrivateKey& fresh) {
   const std::lock_guard lock(database_.mutex_);
   if (Status reached = reach(); !reached) return fail(std::move(reached).error());
+  if (!database_.server_key_ && fresh.is_zero()) return fail(ErrorCode::kNotFound, "no server key is kept");
   if (!database_.server_key_) database_.server_key_ = fresh;
   return *database_.server_key_;
 }

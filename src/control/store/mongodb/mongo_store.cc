@@ -247,6 +247,7 @@ Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const Publ
 }
 
 Result<PrivateKey> MongoStore::server_key(const PrivateKey& fresh) {
+  const bool only_look = fresh.is_zero();
   std::string text = reveal_base64(fresh);
   Document query, update, command;
   query.text("_id", "server");
@@ -255,11 +256,14 @@ Result<PrivateKey> MongoStore::server_key(const PrivateKey& fresh) {
   command.text("findAndModify", kGateway)
       .document("query", query)
       .document("update", update)
-      .flag("upsert", true)
+      .flag("upsert", !only_look)
       .flag("new", true);
   auto answer = server_.write_command(command);
   if (!answer) return fail(std::move(answer).error());
   const auto value = mongodb::find(*answer->get(), "value");
+  if (only_look && (!value || BSON_ITER_HOLDS_NULL(&*value))) {
+    return fail(ErrorCode::kNotFound, server_.description() + " keeps no server key");
+  }
   std::uint32_t size = 0;
   const std::uint8_t* bytes = nullptr;
   bson_t document;
