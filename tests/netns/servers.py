@@ -30,6 +30,10 @@ class Server:
         self.process.kill()
         self.process.wait(10)
 
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
 
@@ -130,17 +134,18 @@ class Elasticsearch(Server):
     def command(self):
         (self._home / "config").mkdir(parents=True, exist_ok=True)
         return ["java", "-Xmx512m", "--add-opens", "java.base/java.io=ALL-UNNAMED", "-Dlog4j2.disable.jmx=true", "-cp",
-                f"{ELASTICSEARCH}:{ELASTICSEARCH}/lib/*", "Server", self._home]
+                f"{ELASTICSEARCH}:{ELASTICSEARCH}/lib/*", "Server", self._home,
+                self._home / "http.port"]
 
     def start(self):
         port = self._home / "http.port"
         port.unlink(missing_ok=True)
         super().start()
-        wait_until("Elasticsearch listens", port.exists, 90)
+        wait_until("Elasticsearch listens", lambda: self.process.poll() is not None or port.exists() and port.read_text(), 90)
         if self._gateway is not None:
             self._gateway.kill()
             self._gateway.wait(10)
-        self._gateway = self.node.spawn([sys.executable, LTSE_GATEWAY, self._address, 8080, port.read_text()])
+        self._gateway = self.node.spawn([sys.executable, LTSE_GATEWAY, self._address, 8080, port.read_text().strip()])
         wait_until("the LTSE's gateway listens", lambda: self.node.run("ss -Hltn sport = 8080"), 10)
 
     def peers(self):
