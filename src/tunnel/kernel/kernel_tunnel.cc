@@ -106,7 +106,6 @@ KernelTunnel::~KernelTunnel() {
 // --- reading ---
 
 Result<TunnelStatus> KernelTunnel::read(const DeviceReader& fresh_reader) const {
-  netlink::Outcome outcome;
   for (int i = 0; i < kMaxReads; ++i) {
     // A new socket each time: the rest of an answer that is not read to its end goes with it.
     auto socket = netlink::Socket::open(NETLINK_GENERIC);
@@ -117,7 +116,8 @@ Result<TunnelStatus> KernelTunnel::read(const DeviceReader& fresh_reader) const 
     header.version = WG_GENL_VERSION;
     request.put_u32(WGDEVICE_A_IFINDEX, index_);
     DeviceReader reader = fresh_reader;
-    outcome = socket->transact(request, [&reader](const nlmsghdr& message) { return reader.read(message); });
+    const netlink::Outcome outcome =
+        socket->transact(request, [&reader](const nlmsghdr& message) { return reader.read(message); });
     if (outcome.ok()) {
       TunnelStatus status = reader.take();
       status.interface_name = interface_name();
@@ -158,8 +158,8 @@ DeviceWriter KernelTunnel::writer(std::string what) const {
 Status KernelTunnel::configure(const InterfaceConfig& config) {
   if (config.has_replicas) {
     logger_.warn(
-        "the kernel's WireGuard does not call the clients of a replica that is gone; each comes back by "
-        "itself within half a minute (TUNNEL=userspace calls them)");
+        "the kernel's WireGuard does not call the clients of a replica that is gone: each comes back by itself within "
+        "half a minute; TUNNEL=userspace calls them");
   }
   const std::lock_guard lock(talking_);
   const auto present = read(DeviceReader::device_only());

@@ -3,10 +3,12 @@
 // The interface outlives the process. It carries the site's traffic, so a restart, an upgrade or a crash of the gateway
 // costs nobody a packet: the next start adopts it with its peers and their sessions. Only remove() takes it away.
 //
-// What a kernel cannot do: call the clients of another replica (InterfaceConfig::has_replicas); look up one peer, so
-// peer() reads on average half of them (a quarter of a microsecond each, and nothing is kept); undo half a delta, so an
-// apply() that fails between two messages (of some 250 peers) leaves those before it, which the next difference takes
-// into account.
+// What the kernel cannot do (docs/adr/0007):
+// - call the clients of another replica (InterfaceConfig::has_replicas), which configure() says in the log;
+// - look up one peer: peer() reads on, to half of them on average;
+// - take a large change as one: it goes in messages of some 250 peers, and when one fails, those before it stand and
+// the
+//   next difference goes on from there.
 //
 // Owned by main. Safe from any thread. Its own thread "wg-kernel" looks for learned endpoints while somebody listens.
 #pragma once
