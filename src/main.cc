@@ -28,9 +28,11 @@
 #include "cli/command_line.h"
 #include "cli/dispatch.h"
 #include "cli/engine_arguments.h"
+#include "cli/health_command.h"
 #include "cli/key_command.h"
 #include "cli/log_sink.h"
 #include "cli/serve.h"
+#include "cli/service_manager.h"
 #include "cli/state.h"
 #include "cli/store_command.h"
 #include "control/api/server.h"
@@ -118,12 +120,13 @@ Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, hos
 /// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then lets go in order. The
 /// exit code.
 int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients,
-        std::optional<control::EndpointLog>& endpoints, asio::signal_set& signals, int tunnel_closed_fd,
-        std::optional<int>& exit_code, Logger& logger) {
+        std::optional<control::EndpointLog>& endpoints, cli::ServiceManager& manager, asio::signal_set& signals,
+        int tunnel_closed_fd, std::optional<int>& exit_code, Logger& logger) {
   asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
   const auto stop = [&](int code) {
     if (exit_code) return;
     exit_code = code;
+    manager.stopping();
     api.stop([&] {
       clients.stop();
       if (endpoints) endpoints->flush();
@@ -183,6 +186,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
   if (up && !identity->key_from_store) up = use_key(identity->private_key);
   if (!up) return cli::report(up.error(), cli::exit_code_of(up.error()));
 
+  cli::ServiceManager manager(cli::service_environment(), make_delay(io), logger);
   std::optional<int> exit_code;
   std::unique_ptr<control::ClientManager> clients;
   const auto on_loaded = [&](const Status& loaded) {
@@ -199,6 +203,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
                    .api_token_file = identity->api_token_file,
                    .network = *network},
                   logger);
+    manager.ready("Serving");
   };
   auto started = control::ClientManager::start({.network = *network,
                                                 .private_key = identity->private_key,
@@ -219,8 +224,10 @@ int serve(const cli::Settings& settings, Logger& logger) {
       {.clients = *clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
       {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
+  // A store of the network may be away for long; that is no reason to start this process anew.
+  if (has_replicas) manager.ready("Waiting for " + (*store)->description());
 
-  return run(io, **api, *clients, endpoints, signals, (*tunnel)->closed_fd(), exit_code, logger);
+  return run(io, **api, *clients, endpoints, manager, signals, (*tunnel)->closed_fd(), exit_code, logger);
 }
 
 int run_serve(const cli::Arguments& arguments) {
@@ -245,6 +252,7 @@ int run_store(const cli::Arguments& arguments) {
 constexpr std::array kCommands = {
     cli::Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
     cli::Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
+    cli::Command{"health", "Whether the gateway on this machine is well", cli::run_health},
     cli::Command{"store", "Copies, exports and imports clients between stores", run_store},
     cli::Command{"genkey", "Prints a fresh private key", cli::run_genkey},
     cli::Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
