@@ -62,7 +62,9 @@ def unpacked_mb(directory):
 def packed_mb(buildah, directory):
     """What a registry keeps of the image's last layer, which is all that it has over its base, and a node downloads."""
     buildah("push", "--quiet", IMAGE, f"oci:{directory}")
-    blob = lambda descriptor: directory / "blobs" / descriptor["digest"].replace(":", "/")
+
+    def blob(descriptor):
+        return directory / "blobs" / descriptor["digest"].replace(":", "/")
     [manifest] = json.loads((directory / "index.json").read_text())["manifests"]
     _, layer = json.loads(blob(manifest).read_text())["layers"]
     return blob(layer).stat().st_size / 1e6
