@@ -101,7 +101,7 @@ class Booted:
 
 def starts_in_its_sandbox(machine):
     machine.wait_until("the service is active and well", machine.serves)
-    check("it told systemd so", machine.unit("StatusText") == "serving", machine.unit("StatusText"))
+    check("it told systemd so", machine.unit("StatusText") == "Serving", machine.unit("StatusText"))
     status = machine.says("cat", f"/proc/{machine.unit('MainPID')}/status")
     fields = {line.split(":")[0]: line.split(":")[1].strip() for line in status.splitlines()}
     check("it holds two capabilities", int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == NET_ADMIN_AND_BIND_SERVICE, status)
