@@ -10,6 +10,7 @@ VPN_BUILD_DIR (default build/release). Run nothing beside it.
 
 import os
 import pathlib
+import shutil
 import statistics
 import sys
 import tempfile
@@ -24,15 +25,15 @@ from product import Client, Gateway, call  # noqa: E402
 from servers import Elasticsearch, MongoDb  # noqa: E402
 
 STORED_CLIENTS, HANDSHAKES = 100_000, 10
-# Creates/s of the original on the store, one at a time.
-ORIGINAL = {"MongoDB": 62, "LTSE": 25}
+ADDRESS, ADDRESS_OF_B = "10.1.0.1", "10.1.0.2"
 
 
 def stores(node, directory):
+    """Name, the store, and what its creates over 1 and 32 connections and its start are to reach."""
     yield "SQLite", None, ("", "6,000/s", "2 s")
-    yield "MongoDB, standalone", MongoDb(node, "127.0.0.2", 0, directory / "alone"), ("620/s", "3,000/s", "5 s")
-    yield "MongoDB, replica set of one", MongoDb(node, "127.0.0.3", 1, directory / "set"), ("620/s", "3,000/s", "5 s")
-    yield "LTSE", Elasticsearch(node, "127.0.0.4", directory / "ltse"), ("250/s", "", "")
+    yield "MongoDB, standalone", MongoDb(node, ADDRESS, 0, directory), ("620/s", "3,000/s", "5 s")
+    yield "MongoDB, replica set of one", MongoDb(node, ADDRESS, 1, directory), ("620/s", "3,000/s", "5 s")
+    yield "LTSE", Elasticsearch(node, ADDRESS, directory), ("250/s", "", "")
 
 
 def creates(node, name, store, aims, directory):
@@ -53,14 +54,10 @@ def creates(node, name, store, aims, directory):
     end(gateway)
 
 
-def across(node, name, store, directory):
+def across(node, there, outside, store, directory):
     """From the answer to a create on replica A to a handshake that replica B has answered."""
-    section(f"{name}: create on replica A, handshake with replica B")
-    there, client_node = Node("replica-b"), Node("client")
-    link(node, "tob", ["10.1.0.1/24"], there, "toa", ["10.1.0.2/24"])
-    link(there, "out", ["203.0.113.2/24"], client_node, "wifi", ["203.0.113.10/24"])
     gateways = [Gateway(at, STATE_DIR=directory / f"state-{at.name}", API_SOCKET=f"/run/{at.name}/api.sock", SERVER_IP="203.0.113.2",
-                        **store.settings) for at in (node, there)]
+                        WG_SUBNET="10.0.0.1/8", **store.settings) for at in (node, there)]
     for gateway in gateways:
         gateway.start()
     taken = []
@@ -68,30 +65,33 @@ def across(node, name, store, directory):
         keys = call(gateways[0], "GET", "/keys", 200)
         answer = call(gateways[0], "POST", "/client", 200, {"publicKey": keys["public"], "presharedKey": keys["preshared"]})
         begun = time.monotonic()
-        client = Client(client_node, keys, answer)
+        client = Client(outside, keys, answer)
         client.tunnel.up()
         wait_until("a handshake", client.tunnel.last_handshake, 30)
         taken.append(time.monotonic() - begun)
         client.tunnel.down()
-    row("median, longest (s); wg-quick up included", f"{statistics.median(taken):.2f}, {max(taken):.2f}")
+    row("create on replica A to handshake with B (s)", f"median {statistics.median(taken):.2f}, longest {max(taken):.2f}, of {HANDSHAKES}; wg-quick up included")
     for gateway in gateways:
         end(gateway)
 
 
 def main():
-    node = Node("machine")
+    node, there, outside = Node("machine"), Node("replica-b"), Node("outside")
+    link(node, "to-b", [f"{ADDRESS}/24"], there, "to-a", [f"{ADDRESS_OF_B}/24"])
+    link(there, "out", ["203.0.113.2/24"], outside, "wifi", ["203.0.113.10/24"])
     machine(node, [])
     with tempfile.TemporaryDirectory(prefix="vpn-stores-") as temporary:
-        for number, (name, store, aims) in enumerate(stores(node, pathlib.Path(temporary))):
-            directory = pathlib.Path(temporary) / str(number)
-            for folder in ("alone", "set", "ltse"):
-                (pathlib.Path(temporary) / folder).mkdir(exist_ok=True)
+        directory = pathlib.Path(temporary) / "of-a-store"
+        for name, store, aims in stores(node, directory):
             directory.mkdir()
             if store:
                 store.start()
             creates(node, name, store, aims, directory)
-            for member in store.members if store else []:
-                member.kill()
+            if store:
+                across(node, there, outside, store, directory)
+                for member in store.members:
+                    member.kill()
+            shutil.rmtree(directory)
 
 
 if __name__ == "__main__":
