@@ -24,7 +24,7 @@ chart 1.1.0, which had it there in the open; a random one.
 {{- define "vpn.variable" -}}
 {{- range (((.workload.spec).template).spec).containers -}}
 {{- range .env -}}
-{{- if eq .name $.variable }}{{ .value }}{{ end -}}
+{{- if eq .name $.variable }}{{ .value | default "" }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
