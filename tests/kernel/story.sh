@@ -70,6 +70,12 @@ falls_back() {
   grep -q '(userspace)' /tmp/gateway.log && stop -TERM
 }
 
+is_required() {
+  on gateway env STATE_DIR=/state TUNNEL=kernel vpn-enabler serve >/tmp/refusal 2>&1 && return 1
+  cat /tmp/refusal
+  grep -q "this kernel has no WireGuard" /tmp/refusal && expect "interfaces" "$(on gateway wg show interfaces)" ""
+}
+
 takes_kernel() {
   serve TUNNEL=auto && tail -n 20 /tmp/gateway.log | grep -q 'on wg0 (kernel)' &&
     ip -n gateway -d link show wg0 | grep -w wireguard
@@ -161,10 +167,22 @@ stops_when_removed() {
   expect "exit code" $? 1 && gateway=
 }
 
+kind_of() { ip -n gateway -d link show "$1" | grep -ow -e wireguard -e tun | sort -u; }
+
+changes_interface() {
+  serve && stop -TERM && expect "wg0 after a stop" "$(kind_of wg0)" wireguard || return
+  serve WG_INTERFACE=wg9 && expect "wg9" "$(kind_of wg9)" wireguard && expect "wg0" "$(kind_of wg0)" "" && stop -TERM
+}
+changes_tunnel() {
+  serve WG_INTERFACE=wg9 TUNNEL=userspace && expect "wg9" "$(kind_of wg9)" tun && stop -TERM &&
+    expect "wg9 after a stop" "$(kind_of wg9)" ""
+}
+
 # ---
 
 step world-is-made make_world
 step auto-takes-our-engine-without-it falls_back
+step tunnel-kernel-without-it-is-an-error is_required
 step wireguard-is-loaded load wireguard
 step auto-takes-the-kernel takes_kernel
 step client-is-created create_client
@@ -179,3 +197,5 @@ step client-still-reaches-the-site reaches_site
 step delete-acts-within-1-s delete
 step interface-of-somebody-else-is-untouched leaves_strangers_alone
 step gateway-ends-when-its-interface-does stops_when_removed
+step interface-of-an-earlier-name-goes changes_interface
+step interface-of-an-earlier-tunnel-goes changes_tunnel
