@@ -162,10 +162,4 @@ Fault parse_line(std::string_view value, std::string& out) {
   return {};
 }
 
-Fault parse_tunnel(std::string_view value) {
-  if (value == "auto" || value == "userspace") return {};
-  if (value == "kernel") return "is a tunnel that this version does not have";
-  return "is none of auto, userspace";
-}
-
 }  // namespace vpn::cli

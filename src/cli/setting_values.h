@@ -41,9 +41,6 @@ Fault parse_token(std::string_view value, std::optional<control::BearerToken>& o
 /// Any but one with a control character, which nothing that it could name has; at most 4,096 bytes.
 Fault parse_line(std::string_view value, std::string& out);
 
-// Words for what a later version may have: today there is one.
-Fault parse_tunnel(std::string_view value);
-
 /// A value out of a few words.
 template <typename T>
 Fault parse_word(std::string_view value, std::initializer_list<std::pair<std::string_view, T>> words, T& out) {

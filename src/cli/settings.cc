@@ -93,8 +93,14 @@ constexpr auto kSettings = std::to_array<Setting>({
            value, {{"sqlite", StoreKind::kSqlite}, {"mongodb", StoreKind::kMongodb}, {"ltse", StoreKind::kLtse}},
            s.store);
      }},
-    {"TUNNEL", "auto", "userspace", "Who speaks WireGuard: auto or userspace",
-     [](std::string_view value, Settings&) { return parse_tunnel(value); }},
+    {"TUNNEL", "auto", "userspace", "Who speaks WireGuard: the kernel, userspace (our own engine), or auto: the kernel if it can",
+     [](std::string_view value, Settings& s) {
+       return parse_word<TunnelChoice>(value,
+                                       {{"auto", TunnelChoice::kAuto},
+                                        {"kernel", TunnelChoice::kKernel},
+                                        {"userspace", TunnelChoice::kUserspace}},
+                                       s.tunnel);
+     }},
     {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: their own",
      [](std::string_view value, Settings& s) {
        return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat);

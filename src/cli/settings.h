@@ -28,9 +28,12 @@ class App;
 namespace vpn::cli {
 
 enum class StoreKind { kSqlite, kMongodb, kLtse };
+/// kAuto: the kernel where it has WireGuard, else userspace.
+enum class TunnelChoice { kAuto, kKernel, kUserspace };
 
 struct Settings {
   // WireGuard
+  TunnelChoice tunnel = TunnelChoice::kAuto;
   std::optional<PrivateKey> wg_private_key;  ///< none: the one kept in the state directory
   IpPrefix wg_subnet;                        ///< IPv4: the gateway's own address with the subnet's length, 8 to 30
   std::uint16_t wg_port = 0;

@@ -363,7 +363,7 @@ class Serve(CommandTest):
 class Settings(CommandTest):
     def test_a_bad_setting_is_named_and_nothing_is_changed(self):
         for name, value in (("API_PORT", "70000"), ("WG_SUBNET", "192.168.2.0/24"), ("STORE", "postgres"),
-                            ("LTSE", "yes"), ("MONGODB_PORT", "x"), ("TUNNEL", "kernel"),
+                            ("LTSE", "yes"), ("MONGODB_PORT", "x"), ("TUNNEL", "tun"),
                             ("SERVER_IP", "a b"), ("SERVER_IP", "0.0.0.0"), ("WG_SUBNET", "127.0.0.1/24"),
                             ("NAT", "maybe")):
             done = run("serve", settings={name: value})
