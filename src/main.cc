@@ -1,6 +1,7 @@
 // The composition root: settings -> objects -> run -> stop. The only place that names a concrete store, tunnel and
 // host.
 #include <fcntl.h>
+#include <net/if.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -49,13 +50,14 @@ namespace asio = boost::asio;
 
 constexpr const char* kVersion = VPN_VERSION;  // from CMakeLists.txt
 
-/// Our NAT and forwarding rules: taken away at its end, should they be there by then, and with them the note of them.
+/// Our access and NAT rules: taken away at its end, should they be there by then, and with them the note of them. An
+/// interface that outlives us keeps them: without rules its clients would reach everything.
 class Rules {
  public:
   Rules(host::Host& host, const std::filesystem::path& state_dir, Logger& logger)
       : host_(host), state_dir_(state_dir), logger_(logger) {}
   ~Rules() {
-    if (!applied_) return;
+    if (interface_name_.empty() || ::if_nametoindex(interface_name_.c_str()) != 0) return;
     Status removed = host_.remove_rules();
     if (removed) removed = cli::forget_ruled_interfaces(state_dir_);
     if (removed) return;
@@ -67,7 +69,7 @@ class Rules {
 
   Status apply(const host::RulesConfig& config) {
     Status applied = host_.apply_rules(config);
-    applied_ = applied.has_value();
+    if (applied) interface_name_ = config.interface_name;
     return applied;
   }
 
@@ -75,7 +77,7 @@ class Rules {
   host::Host& host_;
   const std::filesystem::path& state_dir_;
   Logger& logger_;
-  bool applied_ = false;
+  std::string interface_name_;  // whose rules stand; empty: none of ours
 };
 
 control::Post make_post(asio::io_context& io) {
@@ -106,14 +108,21 @@ Result<control::Network> describe_network(const cli::Settings& settings, bool ha
   return network;
 }
 
-/// Address, forwarding and NAT around the tunnel. There is no key yet, nor a peer.
+/// Rules, forwarding and address around the tunnel, in this order: nothing flows before its rules stand. There is no
+/// key yet, nor a peer.
 Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, host::Host& host, Rules& rules,
                 const std::vector<std::string>& earlier_interfaces) {
   const std::string& name = tunnel.interface_name();
+  Status ruled = rules.apply(
+      {.interface_name = name,
+       .addresses = {settings.wg_subnet},
+       .allowed_ips = settings.peer_allowed_ips,
+       // Our clients do not come through the gateway that checks callers then.
+       .closed_tcp_port = settings.api_auth == control::AuthMode::kOff ? settings.api_port : std::uint16_t{0},
+       .masquerade = settings.nat,
+       .earlier_interfaces = earlier_interfaces});
+  if (!ruled) return ruled;
   if (Status done = host.enable_forwarding(); !done) return done;
-  if (Status done = rules.apply({name, settings.wg_subnet.masked(), settings.nat, earlier_interfaces}); !done) {
-    return done;
-  }
   return host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes});
 }
 

@@ -4,6 +4,7 @@
 // One thread (the one that starts and stops the program).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,15 @@ struct LinkConfig {
   int mtu_bytes = 1420;
 };
 
+/// What clients reach, and how they leave (docs/access.md).
 struct RulesConfig {
   std::string interface_name;
-  IpPrefix subnet;         ///< the VPN's, masked
-  bool masquerade = true;  ///< what comes from the subnet and leaves by any other interface
+  /// The gateway's own in the VPN, with the subnet's length: 192.168.2.1/24. One of a family at most; of a family that
+  /// has none, clients send nothing.
+  std::vector<IpPrefix> addresses;
+  std::string allowed_ips;            ///< PEER_ALLOWED_IPS, comma-separated: where clients send to, and nowhere else
+  std::uint16_t closed_tcp_port = 0;  ///< of this machine's own, closed to clients whatever is allowed; 0: none
+  bool masquerade = true;             ///< what comes from the VPN and leaves by any other interface
   /// Those of our former lives whose table may still stand. One whose link exists is somebody else's by now and kept.
   std::vector<std::string> earlier_interfaces = {};
 };
@@ -39,7 +45,8 @@ class Host {
   virtual Status enable_forwarding() = 0;
 
   /// Puts our one table in place, in one transaction: absent, present or left by a crash, afterwards it stands once,
-  /// whole, and the tables of earlier interfaces are gone. Nobody else's rules are touched.
+  /// whole, and the tables of earlier interfaces are gone. Nobody else's rules are touched. Every packet meets either
+  /// the rules that stood or these, so this may be called while packets flow.
   virtual Status apply_rules(const RulesConfig& config) = 0;
   /// Removes our table; absent is no error.
   virtual Status remove_rules() = 0;

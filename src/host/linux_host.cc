@@ -29,7 +29,8 @@ Status LinuxHost::apply_rules(const RulesConfig& config) {
     Error error = output.error();
     if (error.code == ErrorCode::kIo) {
       error.message +=
-          "; the rules need the kernel's nft_chain_nat, nft_masq and nft_rt, which `modprobe` loads on the host";
+          "; the rules need the kernel's nft_chain_nat, nft_masq, nft_rt and nft_ct, which `modprobe` loads on the "
+          "host";
     }
     return fail(std::move(error));
   }

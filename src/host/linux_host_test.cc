@@ -94,7 +94,8 @@ class LinuxHostRules : public ::testing::Test {
   TestNamespace client_, gateway_, site_;
   TestNamespace::Visit visit_ = gateway_.enter();
   LinuxHost host_;
-  RulesConfig config_{.interface_name = "wg0", .subnet = *IpPrefix::parse("192.168.2.0/24")};
+  RulesConfig config_{
+      .interface_name = "wg0", .addresses = {*IpPrefix::parse("192.168.2.1/24")}, .allowed_ips = "0.0.0.0/0"};
 };
 
 TEST_F(LinuxHostRules, LetAClientReachTheSiteUnderTheGatewaysAddress) {

@@ -1,7 +1,8 @@
 // The text of our nftables table, from values that were checked: the only place where rules are written. Pure.
 //
-// Forwarded packets pass by our chain's policy. There is no rule that accepts them: a packet visits every table, and
-// accepting it in ours would not overrule a drop in another's.
+// We drop what clients may not reach, and what is left passes by our chains' policy. There is no rule that accepts: a
+// packet visits every table, and accepting it in ours would not overrule a drop in another's. Nor can another's accept
+// overrule our drop.
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ namespace vpn::host {
 std::string table_name(const std::string& interface_name);
 
 /// One transaction that leaves our table standing once, whole, whatever stood there, and none of an earlier
-/// interface's. kInvalidArgument for an interface name or a subnet that cannot be one.
+/// interface's. kInvalidArgument, with the setting's name, for values that cannot be.
 Result<std::string> apply_text(const RulesConfig& config);
 
 /// One transaction that leaves no table of ours. kInvalidArgument as above.
