@@ -82,8 +82,9 @@ class ChangeFeed {
   virtual ~ChangeFeed() = default;
 
   /// Waits for changes, and returns a batch of them as soon as there is one; an empty batch means nothing. kUnavailable
-  /// when the store is away, to be called again (it paces itself); what was missed meanwhile is told then. On a thread
-  /// of its own, beside the store's.
+  /// when the store is away, to be called again (it paces itself); what was missed meanwhile is told then. After a
+  /// failure it returns as soon as the store is back, with an empty batch where nothing was missed. On a thread of its
+  /// own, beside the store's.
   virtual Result<Changes> next() = 0;
   /// From any thread: ends a next() that waits, and every later one, within 1 s.
   virtual void stop() = 0;

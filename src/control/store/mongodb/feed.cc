@@ -25,6 +25,8 @@ Result<Changes> Feed::next() {
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [this] { return stopping_ || has_news(); });
   if (stopping_) return Changes{};
+  failure_told_ = failure_.has_value();
+  recovered_ = false;
   if (failure_) return fail(*std::exchange(failure_, std::nullopt));
   return std::exchange(waiting_, {});
 }
@@ -52,6 +54,7 @@ void Feed::put(Result<Changes> taken) {
     return;
   }
   failure_.reset();
+  recovered_ = failure_told_;
   const bool everything = news_.take_everything() || taken->everything || waiting_.everything ||
                           waiting_.keys.size() + taken->keys.size() > kMaxChangedKeys;
   if (everything) {

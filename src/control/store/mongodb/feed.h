@@ -38,7 +38,7 @@ class Feed final : public ChangeFeed {
  private:
   void run();
   void put(Result<Changes> taken);
-  bool has_news() const { return waiting_.everything || !waiting_.keys.empty() || failure_; }
+  bool has_news() const { return waiting_.everything || !waiting_.keys.empty() || failure_ || recovered_; }
 
   const std::unique_ptr<ChangeSource> source_;
   News& news_;
@@ -46,6 +46,8 @@ class Feed final : public ChangeFeed {
   std::condition_variable wake_;
   Changes waiting_;               // guarded by mutex_; up to kMaxChangedKeys
   std::optional<Error> failure_;  // guarded by mutex_; the last call's
+  bool failure_told_ = false;     // guarded by mutex_; next() has told of a failure whose end it has not told
+  bool recovered_ = false;        // guarded by mutex_; that failure is over
   bool stopping_ = false;         // guarded by mutex_
   std::thread thread_;            // last: it uses all of the above
 };
