@@ -41,6 +41,7 @@
 #include "control/service/endpoint_log.h"
 #include "host/linux_host.h"
 #include "open_store.h"
+#include "tunnel/kernel/kernel_tunnel.h"
 #include "tunnel/userspace/userspace_tunnel.h"
 
 namespace vpn {
@@ -126,6 +127,35 @@ Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, hos
   return host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes});
 }
 
+struct OpenTunnel {
+  std::unique_ptr<tunnel::Tunnel> tunnel;
+  int closed_fd = -1;  ///< readable once the interface is gone
+};
+
+/// TUNNEL: the kernel's WireGuard where it has one, else our engine; and in the log which, and why.
+Result<OpenTunnel> open_tunnel(const cli::Settings& settings, const Clock& clock, Random& random, Logger& logger) {
+  std::string why = "TUNNEL=userspace";
+  if (settings.tunnel != cli::TunnelChoice::kUserspace) {
+    auto kernel = tunnel::KernelTunnel::open({.interface_name = settings.wg_interface}, clock, logger);
+    if (kernel) {
+      logger.info("the kernel's WireGuard carries the packets", {{"why", "this kernel has it"}});
+      const int closed_fd = (*kernel)->closed_fd();
+      return OpenTunnel{*std::move(kernel), closed_fd};
+    }
+    const bool fall_back =
+        settings.tunnel == cli::TunnelChoice::kAuto && kernel.error().code == ErrorCode::kUnsupported;
+    if (!fall_back) return fail(std::move(kernel.error()));
+    why = kernel.error().message;
+  } else {
+    (void)tunnel::KernelTunnel::remove(settings.wg_interface);  // ours, of a life with TUNNEL=kernel
+  }
+  auto userspace = tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
+  if (!userspace) return fail(std::move(userspace.error()));
+  logger.info("our own engine carries the packets", {{"why", why}});
+  const int closed_fd = (*userspace)->closed_fd();
+  return OpenTunnel{*std::move(userspace), closed_fd};
+}
+
 /// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then lets go in order. The
 /// exit code.
 int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients,
@@ -176,12 +206,14 @@ int serve(const cli::Settings& settings, Logger& logger) {
   if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
 
   Rules rules(host, settings.state_dir, logger);  // before the tunnel, so that they go after it
-  const auto tunnel =
-      tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
-  if (!tunnel) {
-    return cli::report({tunnel.error().code, settings.wg_interface + ": " + tunnel.error().message},
-                       cli::exit_code_of(tunnel.error()));
+  // An interface of ours by an earlier name would go on holding the port.
+  for (const std::string& earlier : *earlier_interfaces) (void)tunnel::KernelTunnel::remove(earlier);
+  auto opened = open_tunnel(settings, clock, random, logger);
+  if (!opened) {
+    return cli::report({opened.error().code, settings.wg_interface + ": " + opened.error().message},
+                       cli::exit_code_of(opened.error()));
   }
+  const auto* tunnel = &opened->tunnel;
   // Before there are peers: the tunnel tells it of every endpoint from the first on. Among replicas a client may be
   // with another by now: it is not called before it sends.
   std::optional<control::EndpointLog> endpoints;
@@ -236,7 +268,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
   // A store of the network may be away for long; that is no reason to start this process anew.
   if (has_replicas) manager.ready("Waiting for " + (*store)->description());
 
-  return run(io, **api, *clients, endpoints, manager, signals, (*tunnel)->closed_fd(), exit_code, logger);
+  return run(io, **api, *clients, endpoints, manager, signals, opened->closed_fd, exit_code, logger);
 }
 
 int run_serve(const cli::Arguments& arguments) {
