@@ -381,8 +381,14 @@ def away_at_start(store):
     world.store.members[0].mend()
     wait_until("the gateway serves once the store is there", lambda: gateway.call("GET", "/health")[0] == 200, 20)
     call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
+
+    world.store.members[0].cut()
+    wait_until("/health tells that the store is away again, though nobody asks for clients", lambda: answers()[0] == 503, 60)
+    world.store.members[0].mend()
+    wait_until("all is well again by itself", lambda: answers()[0] == 200, 30)
+    call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
     said = [line for line in gateway.process.log.read_text().splitlines() if " warning " in line and where in line]
-    equal("lines in the log that say so", len(said), 1)
+    equal("lines in the log that say so, of two times", len(said), 2)
 
 
 CASES = {
@@ -393,6 +399,7 @@ CASES = {
     "mongodb_set_faults": lambda: faults(lambda node: MongoDb(node, DB, members=3)),
     "ltse_faults": lambda: faults(lambda node: Elasticsearch(node, DB)),
     "mongodb_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=0)),
+    "mongodb_set_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=1)),
     "ltse_away": lambda: away_at_start(lambda node: Elasticsearch(node, DB)),
 }
 
