@@ -44,7 +44,7 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](std::string_view value, Settings& s) { return parse_server_ip(value, s.server_ip); }},
     {"SERVER_PORT", "", "51820", "The UDP port that clients are told; WG_PORT when unset",
      [](std::string_view value, Settings& s) { return parse_port(value, s.server_port); }},
-    {"PEER_ALLOWED_IPS", "0.0.0.0/0,::/0", "10.0.0.0/8,192.168.0.0/16", "What clients route into the VPN",
+    {"PEER_ALLOWED_IPS", "0.0.0.0/0,::/0", "10.0.0.0/8,192.168.0.0/16", "What clients route into the VPN, and all they reach",
      [](std::string_view value, Settings& s) { return parse_allowed_ips(value, s.peer_allowed_ips); }},
     {"API_ADDRESS", "127.0.0.1", "127.0.0.1", "Address of the REST API; 0.0.0.0 or :: for every one",
      [](std::string_view value, Settings& s) { return parse_address(value, s.api_address); }},
