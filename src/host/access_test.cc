@@ -12,6 +12,8 @@
 #include <atomic>
 #include <fstream>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include "base/test_namespace.h"
 #include "host/linux_host.h"
