@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The Helm chart, without a cluster: what it makes of values, and what it refuses. Usage: chart.py [-v] [CASE ...] | --accept
 
-Each file of cases/ is a set of values; what the chart makes of it is golden/<name>.yaml, which --accept writes anew. What is made at random
-stands there as (generated).
+Each file of cases/ is a set of values; what the chart makes of it is golden/<name>.yaml, which --accept writes anew. What is made
+at random stands there as (generated).
 """
 
 import base64
@@ -22,7 +22,7 @@ ROOT = HERE.parents[1]
 CHART = ROOT / "deploy/helm/vpn"
 HELM = ROOT / "build/tools/helm"
 VALIDATE = ROOT / "build/tools/kubectl-validate"
-KUBERNETES = ("1.30", "1.34")  # a version that sites run, and a late one
+KUBERNETES = ("1.27", "1.30")  # an old version that sites run, and the newest whose schemas the tool brings along
 CASES = sorted((HERE / "cases").glob("*.yaml"))
 PUBLISHED_KEY = "a8e439071cf186d4186a007c9e9f2ffcc2f4a1f2b42dddee87763d7161c8f426"  # of chart 1.1.0, as SHA-256
 
@@ -95,19 +95,26 @@ class Golden(unittest.TestCase):
 
 
 class Kubernetes(unittest.TestCase):
+    def validated(self, version, manifests):
+        """Whether that Kubernetes would take the manifests, name to text; and what it says."""
+        with tempfile.TemporaryDirectory() as directory:
+            for name, text in manifests.items():
+                (pathlib.Path(directory) / f"{name}.yaml").write_text(text)
+            done = subprocess.run([VALIDATE, directory, "--version", version, "--local-crds", HERE / "crds"], capture_output=True,
+                                  text=True, timeout=240)
+        return done.returncode == 0, done.stdout + done.stderr
+
     def test_takes_every_case(self):
+        manifests = {case.stem: made("--values", case) for case in CASES}
         for version in KUBERNETES:
-            done = subprocess.run([VALIDATE, HERE / "golden", "--version", version, "--local-crds", HERE / "crds"],
-                                  capture_output=True, text=True, timeout=240)
-            self.assertEqual(done.returncode, 0, f"Kubernetes {version}: {done.stdout}{done.stderr}")
+            taken, said = self.validated(version, manifests)
+            self.assertTrue(taken, f"Kubernetes {version}: {said}")
 
     def test_would_refuse_a_fault(self):
-        with tempfile.TemporaryDirectory() as directory:
-            text = (HERE / "golden/defaults.yaml").read_text().replace("  replicas: 1\n", "  replicas: one\n")
-            (pathlib.Path(directory) / "fault.yaml").write_text(text)
-            done = subprocess.run([VALIDATE, directory, "--version", KUBERNETES[0]], capture_output=True, text=True, timeout=240)
-        self.assertIn("spec.replicas", done.stdout + done.stderr)
-        self.assertNotEqual(done.returncode, 0)
+        for version in KUBERNETES:
+            taken, said = self.validated(version, {"fault": made().replace("  replicas: 1\n", "  replicas: one\n")})
+            self.assertIn("spec.replicas", said)
+            self.assertFalse(taken)
 
 
 class Secrets(unittest.TestCase):
@@ -123,7 +130,8 @@ class Secrets(unittest.TestCase):
         given = {"api.envVars.wgPrivateKey": ("wg-private-key", "YDhkBXyym+L255TwBGHWXXWcaMqaGqlJLLyc4XyyE18="),
                  "api.envVars.apiToken": ("api-token", "0123456789abcdef"),
                  "db.envVars.password": ("mongodb-password", "4ss1st10t")}
-        text = made("--set", "store=mongodb", *(word for name, (_, value) in given.items() for word in ("--set", f"{name}={value}")))
+        words = [word for name, (_, value) in given.items() for word in ("--set", f"{name}={value}")]
+        text = made("--set", "store=mongodb", *words)
         for key, value in given.values():
             self.assertEqual(secret(text, key), value)
             self.assertNotIn(value, text)
@@ -136,9 +144,11 @@ class Secrets(unittest.TestCase):
 
     def test_no_secret_is_an_environment_variable(self):
         for case in CASES:
-            names = re.findall("- name: ([A-Z_]+)", made("--values", case))
-            self.assertFalse({"WG_PRIVATE_KEY", "API_TOKEN", "MONGODB_PASS", "MONGO_INITDB_ROOT_PASSWORD"} & set(names), case.stem)
-            self.assertNotIn("a-password", made("--values", case), case.stem)
+            text = made("--values", case)
+            names = re.findall("- name: ([A-Z_]+)", text)
+            secrets = {"WG_PRIVATE_KEY", "API_TOKEN", "MONGODB_PASS", "MONGO_INITDB_ROOT_PASSWORD"}
+            self.assertFalse(secrets & set(names), case.stem)
+            self.assertNotIn("a-password", text, case.stem)
 
 
 class Pods(unittest.TestCase):
@@ -191,8 +201,9 @@ class Schema(unittest.TestCase):
         "api.persistence.size=big": "/api/persistence/size",
         "globalService=yes": "/globalService",
     }
-    TAKEN = ("store=mongodb,api.replicaCount=3", "store=ltse,api.autoscaling.enabled=true", "api.envVars.ltse=true,api.replicaCount=2",
-             "api.externalDatabase.enabled=true,api.replicaCount=2", "api.replicaCount=0", "db.replicaCount=0")
+    TAKEN = ("store=mongodb,api.replicaCount=3", "store=ltse,api.autoscaling.enabled=true",
+             "api.envVars.ltse=true,api.replicaCount=2", "api.externalDatabase.enabled=true,api.replicaCount=2",
+             "api.replicaCount=0", "db.replicaCount=0")
 
     def test_refuses_and_says_where(self):
         for values, where in self.REFUSED.items():
@@ -217,7 +228,7 @@ class Schema(unittest.TestCase):
 
 class Notes(unittest.TestCase):
     def notes(self, *arguments, published=PUBLISHED_KEY):
-        """What helm prints after an installation, which it does with a cluster alone: here as an object of a copy of the chart."""
+        """What helm prints after an installation, which takes a cluster: here as an object of a copy of the chart."""
         with tempfile.TemporaryDirectory() as directory:
             chart = pathlib.Path(directory) / "vpn"
             shutil.copytree(CHART, chart)
@@ -235,8 +246,10 @@ class Notes(unittest.TestCase):
         self.assertNotIn("WARNING", notes)
 
     def test_say_whom_clients_call(self):
-        for values, said in (("store=", "the gateway's node, UDP port 3"), ("api.envVars.serverIP=vpn.example.org", "call vpn.example.org, UDP"),
-                             ("api.service.type=LoadBalancer", "no address yet"), ("api.service.type=ClusterIP", "a Service of your own")):
+        for values, said in (("store=", "the gateway's node, UDP port 3"),
+                             ("api.envVars.serverIP=vpn.example.org", "call vpn.example.org, UDP"),
+                             ("api.service.type=LoadBalancer", "no address yet"),
+                             ("api.service.type=ClusterIP", "a Service of your own")):
             self.assertIn(said, self.notes("--set", values), values)
 
     def test_warn_of_the_published_key(self):

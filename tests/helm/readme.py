@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of the chart's README, made from the comments of values.yaml. Usage: readme.py [--check]
 
-Without an argument it writes the table between the two markers of README.md; with --check it says whether it is the one that stands there.
+Without an argument it writes the table between the two markers of README.md; with --check it says whether that one stands there.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts helm and kubectl-validate into build/tools, for the tests of the chart, when they are not there. No registry that Debian has holds
-# them, so they are built from their modules. Called by ./check.
+# Puts helm and kubectl-validate into build/tools, for the tests of the chart, when they are not there. Debian has neither, so they
+# are built from their modules. Called by ./check.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/helm/go.sh
