@@ -33,9 +33,13 @@ std::optional<PublicKey> parse_key(const std::optional<bson_iter_t>& field) {
 
 }  // namespace
 
-Status ChangeStream::open() {
+void ChangeStream::close() {
   stream_.reset();
   connection_.reset();
+}
+
+Status ChangeStream::open() {
+  close();
   auto connection = server_.connection();
   if (!connection) return fail(std::move(connection).error());
   connection_ = std::move(*connection);
@@ -44,7 +48,16 @@ Status ChangeStream::open() {
   options.integer("maxAwaitTimeMS", kWait_ms);
   if (token_) options.document("resumeAfter", *token_);
   stream_.reset(mongoc_collection_watch(peers.get(), pipeline().get(), options.get()));
-  return check();
+  if (Status failed = check(); !failed) return failed;
+  lost_ = lost_ || (begun_ && !token_);
+  begun_ = true;
+  keep_token();
+  return {};
+}
+
+/// So that nothing is missed between here and wherever the stream breaks.
+void ChangeStream::keep_token() {
+  if (const bson_t* token = mongoc_change_stream_get_resume_token(stream_.get())) token_.emplace(*token);
 }
 
 Result<Changes> ChangeStream::take() {
@@ -52,36 +65,31 @@ Result<Changes> ChangeStream::take() {
     if (Status opened = open(); !opened) return fail(std::move(opened).error());
   }
   Changes changes;
-  if (std::exchange(lost_, false)) changes.everything = true;
   const bson_t* event = nullptr;
   // One event, since to ask for another is to wait for it. Whoever is slow to take them finds a batch (Feed).
-  if (mongoc_change_stream_next(stream_.get(), &event)) read(*event, changes);
-  if (Status failed = check(); !failed) {
-    return fail(std::move(failed).error());
+  const bool lives = !mongoc_change_stream_next(stream_.get(), &event) || read(*event, changes);
+  if (Status failed = check(); !failed) return fail(std::move(failed).error());
+  if (lives) {
+    keep_token();
+  } else {
+    token_.reset();
+    close();
   }
-  if (lost_) {
-    stream_.reset();
-    connection_.reset();
-  } else if (const bson_t* token = mongoc_change_stream_get_resume_token(stream_.get())) {
-    token_.emplace(*token);
-  }
+  // Only with the answer, which an error is not.
+  if (std::exchange(lost_, false)) changes.everything = true;
   return changes;
 }
 
-void ChangeStream::read(const bson_t& event, Changes& changes) {
+bool ChangeStream::read(const bson_t& event, Changes& changes) {
   const std::string_view kind = text_of(event, "operationType").value_or("");
   if (kind != "insert" && kind != "update" && kind != "replace" && kind != "delete") {
     // The collection was dropped or renamed: what there is now is another one.
     changes.everything = true;
-    if (kind == "invalidate") {
-      token_.reset();
-      lost_ = true;
-    }
-    return;
+    return kind != "invalidate";
   }
   for (const char* path : {"fullDocument.writeId", "updateDescription.updatedFields.writeId"}) {
     const auto stamp = find_within(event, path);
-    if (stamp && BSON_ITER_HOLDS_OID(&*stamp) && news_.is_own(*bson_iter_oid(&*stamp))) return;
+    if (stamp && BSON_ITER_HOLDS_OID(&*stamp) && news_.is_own(*bson_iter_oid(&*stamp))) return true;
   }
   const auto id = find_within(event, "documentKey._id");
   auto key = parse_key(find_within(event, "fullDocument.clientPublicKey"));
@@ -92,6 +100,7 @@ void ChangeStream::read(const bson_t& event, Changes& changes) {
   } else {
     changes.everything = true;
   }
+  return true;
 }
 
 /// Whether the stream lives. When not, it is opened anew by the next take(), from the token if that still leads
@@ -101,13 +110,9 @@ Status ChangeStream::check() {
   const bson_t* reply = nullptr;
   if (!mongoc_change_stream_error_document(stream_.get(), &cause, &reply)) return {};
   for (const std::uint32_t code : kTokenLost) {
-    if (cause.domain == MONGOC_ERROR_SERVER && cause.code == code) {
-      token_.reset();
-      lost_ = true;
-    }
+    if (cause.domain == MONGOC_ERROR_SERVER && cause.code == code) token_.reset();
   }
-  stream_.reset();
-  connection_.reset();
+  close();
   return fail(server_.error(cause));
 }
 

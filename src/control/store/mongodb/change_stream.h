@@ -26,15 +26,19 @@ class ChangeStream final : public ChangeSource {
   struct StreamDeleter {
     void operator()(mongoc_change_stream_t* stream) const { mongoc_change_stream_destroy(stream); }
   };
-  void read(const bson_t& event, Changes& changes);
+  /// False when this was the stream's last event.
+  bool read(const bson_t& event, Changes& changes);
   Status check();
+  void close();
+  void keep_token();
 
   Server& server_;
   const News& news_;
   Connection connection_;
   std::unique_ptr<mongoc_change_stream_t, StreamDeleter> stream_;  // before connection_ goes, it goes
   std::optional<Document> token_;
-  bool lost_ = false;  ///< the token leads nowhere: the next answer is "everything"
+  bool begun_ = false;  ///< open() has succeeded once
+  bool lost_ = false;   ///< opened anew without a token: the next answer is "everything"
 };
 
 }  // namespace vpn::control::mongodb

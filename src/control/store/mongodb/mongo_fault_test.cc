@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "control/store/mongodb/change_stream.h"
 #include "control/store/mongodb/test_stores.h"
 #include "control/store/test_clients.h"
 #include "control/store/test_feed.h"
@@ -51,6 +52,14 @@ TEST(MongoOptions, NameTheSettingAtFaultAndNeverThePassword) {
   lonely.host = "db1";
   lonely.password = kPassword;
   EXPECT_THAT(create_error(lonely), AllOf(HasSubstr("MONGODB_USER: "), Not(HasSubstr(kPassword))));
+}
+
+TEST(MongoOptions, ReadFromThePrimaryWhateverTheUriPrefers) {
+  MongoOptions options;
+  options.host = "mongodb://db1,db2/?replicaSet=rs0&readPreference=secondary&readPreferenceTags=dc:east";
+  const auto uri = parse_uri(options);
+  ASSERT_TRUE(uri) << uri.error().message;
+  EXPECT_EQ(mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(uri->get())), MONGOC_READ_PRIMARY);
 }
 
 TEST(MongoFault, AServerThatIsAwayIsUnavailableWithinSeconds) {
@@ -214,6 +223,51 @@ TEST(MongoFault, APrimaryThatIsKilledLosesNothingAcknowledgedAndItsFollowersCatc
   feed.forget();
   ASSERT_EQ(contract::outcome(store->commit(last).at(0)), "ok");
   EXPECT_TRUE(feed.tells({contract::key(1)}));
+}
+
+class MongoChangeStream : public testing::Test {
+ protected:
+  /// The next command of that name fails, by a code that the library does not retry.
+  void break_next(const char* command, int code) {
+    run_command(server_.uri(), "admin",
+                R"({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": {"failCommands": [")" +
+                    std::string(command) + R"("], "errorCode": )" + std::to_string(code) + "}}");
+  }
+  static constexpr int kBadValue = 2, kChangeStreamHistoryLost = 286;
+
+  Mongod server_{{"--replSet", "rs0", "--oplogSize", "64", "--setParameter", "enableTestCommands=1"}};
+};
+
+TEST_F(MongoChangeStream, TellsEverythingAfterALossThoughItFailsAgain) {
+  run_command(server_.uri(), "admin",
+              R"({"replSetInitiate": {"_id": "rs0", "members": [{"_id": 0, "host": ")" + server_.host() + R"("}]}})");
+  run_command("mongodb://" + server_.host() + "/?replicaSet=rs0", "admin", R"({"hello": 1})");  // waits for a primary
+  ASSERT_TRUE(make_store(server_.uri(), "wireguard")->load());
+  MongoOptions options;
+  options.host = server_.uri();
+  Server server(*parse_uri(options), options);
+  const News news;
+  ChangeStream stream(server, news);
+  ASSERT_TRUE(stream.open());
+  ASSERT_TRUE(stream.take());
+  break_next("getMore", kChangeStreamHistoryLost);
+  EXPECT_FALSE(stream.take());
+  break_next("getMore", kBadValue);
+  EXPECT_FALSE(stream.take());
+  const auto changes = stream.take();
+  ASSERT_TRUE(changes) << changes.error().message;
+  EXPECT_TRUE(changes->everything);
+
+  // One that breaks before its first answer misses nothing either.
+  ChangeStream fresh(server, news);
+  ASSERT_TRUE(fresh.open());
+  break_next("getMore", kBadValue);
+  EXPECT_FALSE(fresh.take());
+  const std::vector<Mutation> insertion{InsertClient{contract::client(1)}};
+  ASSERT_TRUE(make_store(server_.uri(), "wireguard")->commit(insertion).at(0));
+  const auto told = fresh.take();
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_TRUE(told->everything || told->keys == std::vector{contract::key(1)});
 }
 
 TEST(MongoFaultSlow, AFrozenServerIsUnavailableAndCatchesUpByItself) {

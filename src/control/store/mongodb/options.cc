@@ -20,6 +20,9 @@ constexpr std::int32_t kSocket_ms = 5000;
 /// Below the socket's limit, so that a majority that does not answer is told from a server that does not.
 constexpr std::int32_t kMajority_ms = 4000;
 
+struct ReadPreferenceDeleter {
+  void operator()(mongoc_read_prefs_t* preference) const { mongoc_read_prefs_destroy(preference); }
+};
 struct WriteConcernDeleter {
   void operator()(mongoc_write_concern_t* concern) const { mongoc_write_concern_destroy(concern); }
 };
@@ -72,6 +75,8 @@ void set_guarantees(mongoc_uri_t* uri) {
   mongoc_write_concern_set_journal(durable.get(), true);
   mongoc_write_concern_set_wtimeout_int64(durable.get(), kMajority_ms);
   mongoc_uri_set_write_concern(uri, durable.get());
+  const std::unique_ptr<mongoc_read_prefs_t, ReadPreferenceDeleter> primary(mongoc_read_prefs_new(MONGOC_READ_PRIMARY));
+  mongoc_uri_set_read_prefs_t(uri, primary.get());
 }
 
 }  // namespace
