@@ -247,7 +247,7 @@ class Serve(CommandTest):
             done = run("serve", settings={"WG_INTERFACE": "wg9", "WG_PORT": "51999", "API_PORT": "3999",
                                           "API_SOCKET": "/run/b.sock"})
             self.assertEqual(done.returncode, 2, done)
-            self.assertIn("clients.db", done.stderr)
+            self.assertIn("is in use by another process", done.stderr)
             self.assertNotIn("wg9", links())
 
     def test_a_taken_port_is_named(self):
