@@ -189,15 +189,18 @@ Result<Contents> MongoStore::load() {
 
   std::unordered_set<IpAddress> addresses;
   std::unordered_set<std::string> names;
+  hidden_.clear();
   contents.clients.reserve(holders.size());
   for (Peer& peer : holders) {
     Client& client = peer.client;
     if (!addresses.insert(client.address).second) {
+      hidden_.emplace(client.public_key, client);
       add_fault(contents,
                 "the client " + to_string(client.public_key) + " has the address " + to_string(client.address) +
                     " of another",
                 faults);
     } else if (!client.name.empty() && !names.insert(client.name).second) {
+      hidden_.emplace(client.public_key, client);
       add_fault(contents, "the client " + to_string(client.public_key) + " has the name of another", faults);
     } else {
       contents.clients.push_back(std::move(client));
@@ -206,6 +209,13 @@ Result<Contents> MongoStore::load() {
   if (faults > kMaxFaults) contents.faults.push_back("and " + std::to_string(faults - kMaxFaults) + " more");
   news_.set_original_keys(std::move(original_keys));
   return contents;
+}
+
+/// A client that was removed and added anew since, elsewhere, is another.
+bool MongoStore::is_hidden(const Peer& holder) const {
+  const auto found = hidden_.find(*holder.key);
+  return found != hidden_.end() && found->second.address == holder.client.address &&
+         found->second.name == holder.client.name;
 }
 
 void MongoStore::tell_duplicate(const Peer& kept, const Peer& passed_over) {
@@ -241,7 +251,9 @@ Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const Publ
   clients.reserve(keys.size());
   for (const PublicKey& key : keys) {
     const Peer* holder = peers.holder(key);
-    clients.push_back(holder ? std::optional(holder->client) : std::nullopt);
+    clients.push_back(holder && !is_hidden(*holder) ? std::optional(holder->client) : std::nullopt);
+    // What is gone may have set free what a hidden one waits for.
+    if (!holder && !hidden_.empty()) news_.owe_everything();
   }
   return clients;
 }
@@ -320,8 +332,12 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
   Wave wave(mutations, open);
   auto peers = read_touched(wave.touched());
   if (!peers) return fail(std::move(peers).error());
+  std::unordered_set<PublicKey> hidden;
+  for (const PublicKey& key : wave.touched().keys) {
+    if (const Peer* holder = peers->holder(key); holder && is_hidden(*holder)) hidden.insert(key);
+  }
   mongodb::Writer writer = news_.writer();
-  wave.judge(*peers, writer);
+  wave.judge(*peers, hidden, writer);
   news_.wrote(writer);
 
   bool all_hit = true, removed = false;

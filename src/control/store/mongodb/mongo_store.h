@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -50,6 +51,7 @@ class MongoStore final : public SharedStore {
   Status send(const mongodb::Wave& wave, bool& all_hit, bool& removed);
   Result<mongodb::Peers> read_touched(const mongodb::Touched& touched);
   Status read_keys(std::span<const PublicKey> keys, mongodb::Freshness freshness, mongodb::Peers& into);
+  bool is_hidden(const mongodb::Peer& holder) const;
   void tell_duplicate(const mongodb::Peer& kept, const mongodb::Peer& passed_over);
 
   mongodb::Server server_;
@@ -57,8 +59,10 @@ class MongoStore final : public SharedStore {
   mongodb::News news_;
   bool prepared_ = false;  ///< indexes are there and `has_change_streams_` is known; until the next failure
   bool has_change_streams_ = false;
-  bool settled_ = true;                            ///< no write has an unknown end
-  std::vector<mongodb::Insertion> undecided_;      ///< insertions with an unknown end, of one batch at most
+  bool settled_ = true;                        ///< no write has an unknown end
+  std::vector<mongodb::Insertion> undecided_;  ///< insertions with an unknown end, of one batch at most
+  /// Clients that the last load() did not answer, since another holds their address or name.
+  std::unordered_map<PublicKey, Client> hidden_;
   std::unordered_set<PublicKey> told_duplicates_;  ///< said once
 };
 

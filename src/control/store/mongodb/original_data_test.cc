@@ -1,6 +1,8 @@
 // The original enabler's collection, opened in place; and what we write, as the original can read it.
 #include <gmock/gmock.h>
 
+#include <array>
+
 #include "base/encoding.h"
 #include "control/store/mongodb/test_stores.h"
 #include "control/store/test_clients.h"
@@ -170,6 +172,46 @@ TEST_F(OriginalData, NamesFaultyDocumentsLeavesThemAndServesTheRest) {
   EXPECT_THAT(contents.faults, testing::Contains(HasSubstr("clientIP is missing")));
   EXPECT_THAT(contents.faults, testing::Contains(HasSubstr("address 192.168.48.86 of another")));
   EXPECT_EQ(documents(), before);
+}
+
+TEST_F(OriginalData, ADamagedDocumentOfOursKeepsItsKeyUntilItIsRemoved) {
+  const std::string key = to_string(contract::key(1));
+  store_documents({"{\"_id\": \"" + key + "\", \"clientPublicKey\": \"" + key +
+                   R"(", "presharedKey": "undefined", "clientIP": 2.0, "allowedIPs": "", "enabled": "x", )" +
+                   R"("createdAt": {"$numberLong": "5"}})"});
+  const auto store = open();
+  EXPECT_EQ(commit(*store, InsertClient{contract::client(1)}), "already exists publicKey");
+  EXPECT_EQ(commit(*store, RemoveClient{contract::key(1)}), "ok");
+  EXPECT_EQ(commit(*store, InsertClient{contract::client(1)}), "ok");
+}
+
+TEST_F(OriginalData, ADocumentThatIsNotServedStaysSoWhateverIsSetInIt) {
+  const auto document = [](int number) {
+    return "{\"clientPublicKey\": \"" + to_string(contract::key(number)) +
+           R"(", "presharedKey": "undefined", "clientIP": 2.0, "allowedIPs": "", "enabled": true})";
+  };
+  store_documents({document(1), document(2)});
+  const auto store = open(), other = open();
+  EXPECT_EQ(load(*store).clients.size(), 1u);
+  EXPECT_EQ(load(*other).clients.size(), 1u);
+  EXPECT_EQ(commit(*store, SetClientEnabled{contract::key(2), true}), "not found publicKey");
+  const auto read = other->read(std::array{contract::key(2), contract::key(1)});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->at(0), std::nullopt);
+  EXPECT_TRUE(read->at(1));
+  EXPECT_EQ(load(*store).faults.size(), 1u);
+
+  // Added anew at an address of its own, it is a client like any other.
+  EXPECT_EQ(commit(*store, RemoveClient{contract::key(2)}), "ok");
+  EXPECT_EQ(commit(*store, InsertClient{contract::client(2)}), "ok");
+  EXPECT_EQ(other->read(std::array{contract::key(2)})->at(0), contract::client(2));
+  EXPECT_EQ(commit(*other, RemoveClient{contract::key(2)}), "ok");
+  store_documents({document(2)});
+  EXPECT_EQ(load(*store).clients.size(), 1u);
+
+  EXPECT_EQ(commit(*store, RemoveClient{contract::key(1)}), "ok");
+  EXPECT_TRUE(find(*store, contract::key(2)));
+  EXPECT_EQ(commit(*store, SetClientEnabled{contract::key(2), false}), "ok");
 }
 
 TEST_F(OriginalData, WhatWeWriteHasTheFiveFieldsAndTheirTypes) {

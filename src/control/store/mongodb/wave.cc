@@ -36,7 +36,7 @@ Wave::Claims::Claims(const Peers& peers) {
   }
 }
 
-void Wave::judge(const Peers& peers, Writer& writer) {
+void Wave::judge(const Peers& peers, const std::unordered_set<PublicKey>& hidden, Writer& writer) {
   end_where_freed(peers);
   const Claims claims(peers);
   for (Member& member : members_) {
@@ -45,6 +45,8 @@ void Wave::judge(const Peers& peers, Writer& writer) {
       member.refusal = judge(*insert, peers, claims, member.stamp);
     } else if (const auto* remove = std::get_if<RemoveClient>(member.mutation)) {
       member.refusal = judge(*remove, peers);
+    } else if (hidden.contains(key_of(*member.mutation))) {
+      member.refusal = fail(client_not_found(key_of(*member.mutation)));
     } else {
       member.refusal = judge(std::get<SetClientEnabled>(*member.mutation), peers, member.stamp);
     }
@@ -74,6 +76,10 @@ std::optional<Status> Wave::judge(const InsertClient& insert, const Peers& peers
                                   const Stamp& stamp) {
   const Client& client = insert.client;
   if (peers.holder(client.public_key)) return fail(client_exists(client.public_key));
+  for (const Peer* peer : peers.all(client.public_key)) {
+    // One of ours that somebody has damaged is no client, and holds the `_id`.
+    if (peer->ours && !peer->taken_back) return fail(client_exists(client.public_key));
+  }
   if (claims.addresses.contains(client.address)) return fail(address_taken(client.address));
   if (claims.names.contains(client.name)) return fail(name_taken(client.name));
 

@@ -41,7 +41,8 @@ class Wave {
   const Touched& touched() const { return touched_; }
 
   /// `peers` holds what was touched. Ends the wave earlier where a mutation takes what an earlier one sets free.
-  void judge(const Peers& peers, Writer& writer);
+  /// Those that are `hidden` are no clients to set anything in; they may be removed.
+  void judge(const Peers& peers, const std::unordered_set<PublicKey>& hidden, Writer& writer);
 
   // In the order of sending: what is set free comes before what may take it.
   const std::vector<Write>& removals() const { return removals_; }
