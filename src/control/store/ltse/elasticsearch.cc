@@ -166,8 +166,8 @@ Error Elasticsearch::unexpected(const Reply& reply) const {
   const json::value* error = reply.body.if_contains("error");
   const std::string type = error != nullptr ? text(find(*error, "type")) : std::string();
   const std::string reason = error != nullptr ? text(find(*error, "reason")) : std::string();
-  return {ErrorCode::kIo, "the LTSE at " + server().display() + " answered unexpectedly: HTTP " +
-                              std::to_string(reply.status) + " " + type + " " + reason};
+  return {ErrorCode::kUnavailable, "the LTSE at " + server().display() + " answered unexpectedly: HTTP " +
+                                       std::to_string(reply.status) + " " + type + " " + reason};
 }
 
 Status Elasticsearch::ensure_index(const std::string& index, const json::object& definition, Deadline deadline) {
@@ -347,7 +347,7 @@ Result<Revision> Elasticsearch::revision(const std::string& index, Deadline dead
     for (const json::value& copy : copies.get_array()) {
       const json::value* primary = find(copy, "routing", "primary");
       if (primary == nullptr || !primary->is_bool() || !primary->get_bool()) continue;
-      revision.checkpoints.push_back(integer(find(copy, "seq_no", "local_checkpoint"), -2));
+      revision.checkpoints.push_back(integer(find(copy, "seq_no", "global_checkpoint"), -2));
     }
   }
   // A shard without its primary is not there, and -2: it is just starting.

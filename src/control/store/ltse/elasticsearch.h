@@ -3,8 +3,8 @@
 //
 // One thread; abort() from any. Owned by the store and by each feed: a connection each.
 //
-// Errors of every call: kUnavailable (away, overloaded, too late: may succeed later); kPermissionDenied (401, 403) and
-// kInvalidArgument, both with field LTSE_URL, for what a person must mend; kIo for an answer that we did not expect.
+// Errors of every call: kUnavailable (away, overloaded, too late, or an answer that we did not expect: may succeed
+// later); kPermissionDenied (401, 403) and kInvalidArgument, both with field LTSE_URL, for what a person must mend.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -62,7 +62,8 @@ struct Written {
 /// How far an index has come: two that are equal have nothing between them.
 struct Revision {
   std::string index_uuid;
-  std::vector<std::int64_t> checkpoints;  ///< a shard each: every change up to this number has been applied
+  /// A shard each: every copy of it holds every change up to this number, which so is never given again.
+  std::vector<std::int64_t> checkpoints;
   bool operator==(const Revision&) const = default;
 };
 

@@ -78,6 +78,29 @@ TEST_F(LtseFault, SucceedsOverAConnectionThatTheGatewayHasClosed) {
   EXPECT_TRUE(replica_.store->read({{contract::key(1)}}));
 }
 
+TEST_F(LtseFault, AFeedSaysWhenTheServerIsBackThoughNothingChanged) {
+  auto feed = replica_.store->follow();
+  ASSERT_TRUE(feed) << feed.error().message;
+  gateway().set_fault([](const std::string&) { return Fault::kCutBefore; });
+  EXPECT_FALSE((*feed)->next());
+  gateway().heal();
+  auto next = std::async(std::launch::async, [&] { return (*feed)->next(); });
+  EXPECT_EQ(next.wait_for(seconds(20)), std::future_status::ready) << "idle, it would say nothing for a minute";
+  (*feed)->stop();
+  const auto changes = next.get();
+  ASSERT_TRUE(changes) << changes.error().message;
+  EXPECT_TRUE(!changes->everything && changes->keys.empty());
+}
+
+TEST_F(LtseFault, MayLoadLaterWhatAnAnswerOutOfOrderInterrupted) {
+  ASSERT_TRUE(replica_.commit(InsertClient{contract::client(1)}));
+  gateway().fail_next(Fault::kUnknownScroll, "/_search/scroll");
+  const auto contents = replica_.store->load();
+  ASSERT_FALSE(contents);
+  EXPECT_EQ(contents.error().code, ErrorCode::kUnavailable) << contents.error().message;
+  EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
+}
+
 TEST_F(LtseFault, SaysWhatAPersonMustMend) {
   const struct {
     Fault fault;

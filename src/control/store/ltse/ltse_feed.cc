@@ -23,15 +23,24 @@ Status LtseFeed::start() {
   return {};
 }
 
+Failure LtseFeed::away(const Error& error) {
+  failure_told_ = true;
+  return fail(ErrorCode::kUnavailable, error.message);
+}
+
 Result<Changes> LtseFeed::next() {
   while (server_.pause(kPollInterval)) {
     Result<Revision> now = server_.revision(index_, poll_deadline());
-    if (!now) return fail(ErrorCode::kUnavailable, std::move(now).error().message);
+    if (!now) return away(now.error());
+    const bool back = std::exchange(failure_told_, false);
     const bool due = clock_.now() - told_everything_ >= kEverythingInterval;
-    if (*now == known_ && !due) continue;
+    if (*now == known_ && !due) {
+      if (back) return Changes{};
+      continue;
+    }
 
     Result<Changes> changes = due ? Changes{.everything = true, .keys = {}} : changes_until(*now);
-    if (!changes) return fail(ErrorCode::kUnavailable, std::move(changes).error().message);
+    if (!changes) return away(changes.error());
     if (changes->everything) told_everything_ = clock_.now();
     known_ = std::move(*now);
     return changes;

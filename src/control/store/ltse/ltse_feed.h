@@ -30,6 +30,7 @@ class LtseFeed final : public ChangeFeed {
   void stop() override { server_.abort(); }
 
  private:
+  Failure away(const Error& error);
   Result<Changes> changes_until(const Revision& now);
 
   Elasticsearch server_;
@@ -38,6 +39,7 @@ class LtseFeed final : public ChangeFeed {
   const Clock& clock_;
   Revision known_;
   Instant told_everything_;
+  bool failure_told_ = false;  ///< the end of it is then told too, be it with an empty batch
 };
 
 }  // namespace vpn::control::ltse

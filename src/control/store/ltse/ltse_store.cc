@@ -186,6 +186,7 @@ Result<Contents> LtseStore::load() {
   }
   foreign_.replace(foreign);
   if (Status alone = drop_losers(stored, contents.faults, in(kLoadTime)); !alone) return fail(std::move(alone).error());
+  std::sort(contents.faults.begin(), contents.faults.end());  // a scan has no order, and known faults are told once
   contents.clients.reserve(stored.size());
   for (StoredClient& each : stored) contents.clients.push_back(std::move(each.client));
   return contents;

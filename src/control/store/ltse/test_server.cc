@@ -184,6 +184,9 @@ void TestGateway::serve(int fd) {
       response = own_answer(http::status::forbidden, "application/json", "{}");
     } else if (fault == Fault::kNotJson) {
       response = own_answer(http::status::ok, "text/html", "<html>Welcome</html>");
+    } else if (fault == Fault::kUnknownScroll) {
+      response = own_answer(http::status::not_found, "application/json",
+                            R"({"error":{"type":"search_phase_execution_exception"},"status":404})");
     } else if (fault != Fault::kNoSuchPath) {
       request.target(target.substr(kRoot.size()));
       if (!ask(server_.port(), request, response) || fault == Fault::kLoseAnswer) break;
