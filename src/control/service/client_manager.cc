@@ -155,6 +155,7 @@ void ClientManager::on_commit(Committer::Batch batch) {
       status = refuse(batch.mutations[i], std::move(status), batch.answers[i], changed);
     }
   }
+  note_unserved(changed);
   reconciler_.apply(delta_of(std::move(changed)));
   for (std::size_t i = 0; i < batch.answers.size(); ++i) {
     if (batch.answers[i]) batch.answers[i](batch.mutations[i], std::move(batch.statuses[i]));
@@ -223,6 +224,7 @@ void ClientManager::on_reading(Committer::Reading reading) {
       roster_.erase(reading.keys[i], changed);
     }
   }
+  note_unserved(changed);
   reconciler_.apply(delta_of(std::move(changed)));
 }
 
@@ -231,6 +233,7 @@ void ClientManager::on_contents(Contents contents) {
   Roster::Keys changed;
   roster_.replace(std::move(contents.clients), changed);
   keep_faults(std::move(contents.faults));
+  note_unserved(changed);
   if (loading_ == Loading::kDone) return reconciler_.apply(delta_of(std::move(changed)));
 
   name_unserved();
@@ -273,14 +276,26 @@ void ClientManager::on_store_state(const Status& state) {
 
 void ClientManager::keep_faults(std::vector<std::string> faults) {
   const std::size_t count = faults.size();
-  if (count > kMaxFaultsTold) {
-    faults.resize(kMaxFaultsTold);
-    faults.push_back("and " + std::to_string(count - kMaxFaultsTold) + " more");
-  }
-  if (faults == faults_) return;
+  if (count > kMaxFaultsTold) faults.resize(kMaxFaultsTold);
+  if (faults == faults_ && count == fault_count_) return;
   faults_ = std::move(faults);
+  fault_count_ = count;
   for (const std::string& fault : faults_)
     logger_.warn("stored data is left as it is and not served", {{"fault", fault}});
+  if (count > kMaxFaultsTold) {
+    logger_.warn("more stored data is not served", {{"count", std::to_string(count - kMaxFaultsTold)}});
+  }
+}
+
+void ClientManager::note_unserved(const Roster::Keys& changed) {
+  for (const PublicKey& key : changed) {
+    const Client* client = find(key);
+    if (client != nullptr && !roster_.addresses().contains(client->address)) {
+      unserved_.insert(key);
+    } else {
+      unserved_.erase(key);
+    }
+  }
 }
 
 /// Clients whose address is not for clients in today's subnet are kept, for the day it is theirs again, but not served:
@@ -306,6 +321,11 @@ Health ClientManager::health() const {
   }
   health.stale_since = stale_since_;
   health.faults = faults_;
+  for (auto key = unserved_.begin(); key != unserved_.end() && health.faults.size() < kMaxFaultsTold; ++key) {
+    health.faults.push_back("client " + to_string(*key) + " is not served: " + obstacle(*find(*key)));
+  }
+  const std::size_t untold = fault_count_ + unserved_.size() - health.faults.size();
+  if (untold != 0) health.faults.push_back("and " + std::to_string(untold) + " more");
   if (!reconciler_.state()) {
     health.tunnel_ok = false;
     health.tunnel_detail = reconciler_.state().error().message;

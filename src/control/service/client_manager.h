@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,7 @@ class ClientManager final : public ClientService {
   void finish_loading(Status status);
   void keep_faults(std::vector<std::string> faults);
   void name_unserved() const;
+  void note_unserved(const Roster::Keys& changed);
 
   bool is_served(const Client& client) const { return client.enabled && roster_.addresses().contains(client.address); }
   tunnel::Peer peer_of(const Client& client) const;
@@ -112,7 +114,9 @@ class ClientManager final : public ClientService {
   enum class Loading { kUnderWay, kDone, kFailed } loading_ = Loading::kUnderWay;
   Status store_state_;
   std::optional<WallTime> stale_since_;
-  std::vector<std::string> faults_;  // as Health::faults
+  std::vector<std::string> faults_;  // of the store, the first kMaxFaultsTold,
+  std::size_t fault_count_ = 0;      // and how many it has
+  std::set<PublicKey> unserved_;     // clients with an obstacle()
 
   Reconciler reconciler_;
   Committer committer_;  // last: its thread ends before the rest goes

@@ -345,6 +345,12 @@ TEST_F(ClientManagerTest, KeepsButDoesNotServeClientsWhoseAddressIsNotForClients
   EXPECT_EQ(log_.lines().size(), 11u) << "ten by name and the count of the others";
   EXPECT_THAT(log_.lines().front(), HasSubstr("its address 10.0.0.1 is outside the subnet 192.168.2.0/24"));
   EXPECT_THAT(log_.lines().back(), HasSubstr("count=22"));
+  EXPECT_EQ(manager_->health().faults.size(), kMaxFaultsTold + 1);
+  EXPECT_EQ(manager_->health().faults.front(), "client " + to_string(contract::key(1)) +
+                                                   " is not served: its address 10.0.0.1 is outside the subnet "
+                                                   "192.168.2.0/24");
+  EXPECT_EQ(manager_->health().faults.back(), "and 22 more");
+  EXPECT_TRUE(manager_->health().ok());
   EXPECT_EQ(manager_->obstacle(gateway), "its address 192.168.2.1 is the gateway's own");
   EXPECT_EQ(manager_->obstacle(broadcast), "its address 192.168.2.255 is no host's in the subnet 192.168.2.0/24");
   EXPECT_EQ(manager_->obstacle(inside), "");
@@ -365,11 +371,15 @@ TEST_F(ClientManagerTest, SaysWhoHoldsTheGatewaysAddress) {
   start();
   EXPECT_THAT(log_.lines(), ElementsAre(HasSubstr("its address 192.168.2.1 is the gateway's own")));
   EXPECT_THAT(peers(), IsEmpty());
+  EXPECT_THAT(manager_->health().faults, ElementsAre(HasSubstr("its address 192.168.2.1 is the gateway's own")));
   std::string refusal;
   manager_->set_enabled(contract::key(1), true, [&](const Status& status) { refusal = status.error().message; });
   EXPECT_EQ(refusal, "Client with public key " + to_string(contract::key(1)) +
                          " cannot be served: its address 192.168.2.1 is the gateway's own. Delete it and create it "
                          "anew for another");
+  ask_remove(1);
+  EXPECT_THAT(answers(), ElementsAre("remove 1: ok"));
+  EXPECT_THAT(manager_->health().faults, IsEmpty());
 }
 
 TEST_F(ClientManagerTest, RefusesToStartOnAStoreItCannotUse) {

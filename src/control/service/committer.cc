@@ -89,6 +89,8 @@ void Committer::run() {
     post_([this, state] { handlers_.on_store_state(state); });
   }
   follower_.reset();
+  // A creation that was refused and may stand there is taken back now, or never.
+  if (!store_state_ && loaded_ && store_.shared() != nullptr) (void)store_.probe();
 }
 
 /// Takes what is to be done next; false when there is nothing more.

@@ -77,7 +77,8 @@ class Committer {
   /// kUnavailable, and no answer, when the queue is full or stop() was called.
   Status submit(Mutation mutation, Answer answer);
 
-  /// Commits what is queued and ends the thread. The last batch has been posted when it returns.
+  /// Commits what is queued and ends the thread. The last batch has been posted when it returns. A shared store that
+  /// fails is asked once more, for as long as its probe() takes (each has a limit, some seconds).
   void stop();
 
  private:

@@ -399,6 +399,32 @@ TEST_F(ReplicasTest, NameTheFaultsOfWhatIsStoredOnce) {
   EXPECT_EQ(a_.log.lines().size(), kMaxFaultsTold + 1);
 }
 
+TEST_F(ReplicasTest, NameStoredFaultsAndClientsWithoutAFitAddressUnderOneLimit) {
+  database_.set_faults(std::vector<std::string>(kMaxFaultsTold - 1, "a document: no key"));
+  for (const int number : {1, 2, 3}) {
+    Client outside = contract::client(number);
+    outside.address = IpAddress::v4(0x0a000000u + static_cast<std::uint32_t>(number));
+    ASSERT_TRUE(b_.store.commit(std::vector<Mutation>{InsertClient{outside}})[0]);
+  }
+  start(a_);
+  const std::vector<std::string> faults = a_.manager->health().faults;
+  ASSERT_EQ(faults.size(), kMaxFaultsTold + 1);
+  EXPECT_THAT(faults[kMaxFaultsTold - 1], HasSubstr("its address 10.0.0.1 is outside"));
+  EXPECT_EQ(faults.back(), "and 2 more");
+}
+
+TEST_F(ReplicasTest, TakeBackBeforeTheEndACreationWhoseAnswerWasLost) {
+  options_.committer.probe_interval = std::chrono::hours(1);
+  start_both();
+  a_.store.lose_next_answer(1);
+  ask_create(a_, 2);
+  EXPECT_THAT(answers(), ElementsAre("unavailable "));
+  EXPECT_EQ(database_.clients().size(), 1u);
+  a_.store.fail_with(std::nullopt);
+  a_.manager->stop();
+  EXPECT_THAT(database_.clients(), IsEmpty());
+}
+
 // Three replicas under random requests and failures. A client's possible states are followed through the answers: what
 // was acknowledged must hold, and an unanswered change may or may not have happened, but an unanswered creation not.
 class Confusion : public ReplicasTest, public testing::WithParamInterface<std::uint64_t> {
