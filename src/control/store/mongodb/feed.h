@@ -1,8 +1,8 @@
 // The feed of a MongoStore: a thread that asks a source of changes again and again, so that whoever waits for them can
 // be stopped at once, however long the server keeps the source waiting.
 //
-// Owned by its follower; next() on one thread, stop() from any. Its end waits for the source's call, which a server that
-// is away keeps for as long as the time limits allow (options.cc): some 5 s.
+// Owned by its follower; next() on one thread, stop() from any. Its end waits for the source's call, which a server
+// that is away keeps for as long as the time limits allow (options.cc): some 5 s.
 #pragma once
 
 #include <chrono>
