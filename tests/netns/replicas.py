@@ -279,6 +279,8 @@ class Writer:
         except OSError:
             status = 0  # no answer
         self.counts[status] = self.counts.get(status, 0) + 1
+        if status == 503:
+            self._stopping.wait(0.2)  # the answer said when to come again
         if status not in (0, 200, 204, 404, 503):
             raise Failure(f"{method} {path} while the database is away: {status}")
         return status
