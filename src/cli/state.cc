@@ -122,11 +122,9 @@ Result<PrivateKey> load_or_keep_private_key(const std::filesystem::path& directo
 }
 
 Result<PrivateKey> propose_private_key(const std::filesystem::path& directory, Random& random) {
-  Result<std::string> text = read_small_file(directory / kPrivateKeyFile, kMaxSecretFileBytes);
-  if (!text && text.error().code == ErrorCode::kNotFound) return engine::crypto::generate_private_key(random);
-  if (!text) return fail(text.error());
-  if (text->ends_with('\n')) text->pop_back();
-  return private_key_of(directory, *text);
+  Result<PrivateKey> kept = load_or_keep_private_key(directory, PrivateKey());
+  if (!kept && kept.error().code == ErrorCode::kNotFound) return engine::crypto::generate_private_key(random);
+  return kept;
 }
 
 Result<control::BearerToken> load_or_create_api_token(const std::filesystem::path& directory, Random& random) {
