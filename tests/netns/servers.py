@@ -95,9 +95,11 @@ class MongoDb:
         return None
 
     def peers(self):
-        """The clients of the collection, by public key: (address as a number, enabled)."""
+        """The clients of the collection, by public key: (address as a number, enabled).
+
+        The trace of an insertion that was taken back is none (docs/stores.md)."""
         found = self._python(f"print(json.dumps([[d['clientPublicKey'], d['clientIP'], d['enabled']] for d in"
-                             f" pymongo.MongoClient({self.uri!r}).wireguard.peers.find()]))")
+                             f" pymongo.MongoClient({self.uri!r}).wireguard.peers.find({{'takenBack': {{'$exists': False}}}})]))")
         rows = json.loads(found)
         result = {key: (int(address), enabled) for key, address, enabled in rows}
         if len(result) != len(rows):
