@@ -10,7 +10,9 @@ find_package(PkgConfig REQUIRED)
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # What ccache asks for where headers are precompiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
 endif()
 
 if(VPN_LTO)
@@ -42,12 +44,49 @@ endif()
 target_include_directories(vpn_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(vpn_options INTERFACE Threads::Threads)
 
+# vpn_precompile(TARGET HEADERS LIBRARY...): precompiled headers for a target, made once for all that name the same HEADERS. Not
+# in the release, which so shows what a file forgot to include.
+set(vpn_headers <algorithm> <array> <chrono> <functional> <memory> <mutex> <optional> <span> <string> <string_view> <thread>
+  <unordered_map> <utility> <vector> <tl/expected.hpp>)
+set(vpn_test_headers ${vpn_headers} <gmock/gmock.h> <gtest/gtest.h>)
+function(vpn_precompile target headers)
+  if(NOT VPN_QUICK_BUILD)
+    return()
+  endif()
+  # Without these ccache cannot tell whether a precompiled header is still the same.
+  set(options $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess> "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
+  get_target_property(type ${target} TYPE)
+  set(carrier ${headers}_${type})  # for the compiler, a library's position-independent code is another than a program's
+  if(NOT TARGET ${carrier})
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/headers/nothing.cc CONTENT "int main() {}\n")
+    if(type STREQUAL EXECUTABLE)
+      add_executable(${carrier} ${PROJECT_BINARY_DIR}/headers/nothing.cc)
+    else()
+      add_library(${carrier} OBJECT ${PROJECT_BINARY_DIR}/headers/nothing.cc)
+    endif()
+    target_link_libraries(${carrier} PRIVATE ${ARGN})
+    target_compile_options(${carrier} PRIVATE ${options})
+    target_precompile_headers(${carrier} PRIVATE ${${headers}})
+  endif()
+  target_compile_options(${target} PRIVATE ${options})
+  target_precompile_headers(${target} REUSE_FROM ${carrier})
+endfunction()
+
+if(VPN_TESTS)
+  add_library(vpn_test_options INTERFACE)
+  target_link_libraries(vpn_test_options INTERFACE vpn_options GTest::gtest GTest::gmock)
+  if(VPN_QUICK_BUILD)
+    target_compile_options(vpn_test_options INTERFACE -O0)
+  endif()
+endif()
+
 # vpn_library(NAME SOURCES a.cc ... PUBLIC lib ... PRIVATE lib ...): one static library per folder, so that the linker and
 # the include graph both see the direction of dependencies.
 function(vpn_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC vpn_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  vpn_precompile(${name} vpn_headers vpn_options)
 endfunction()
 
 # vpn_test(NAME SOURCES a_test.cc ... LIBS lib ... [LABELS netns]): a GoogleTest program; every case is a ctest entry.
@@ -57,7 +96,8 @@ function(vpn_test name)
   endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE vpn_options ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE vpn_test_options ${ARG_LIBS} GTest::gtest_main)
+  vpn_precompile(${name} vpn_test_headers vpn_test_options)
   set(properties TIMEOUT 300)
   if(ARG_LABELS)
     list(APPEND properties LABELS "${ARG_LABELS}")
@@ -76,7 +116,8 @@ function(vpn_server_test name)
   endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE vpn_options ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE vpn_test_options ${ARG_LIBS} GTest::gtest_main)
+  vpn_precompile(${name} vpn_test_headers vpn_test_options)
   target_compile_definitions(${name} PRIVATE ELASTICSEARCH_DIRECTORY="${CMAKE_SOURCE_DIR}/build/servers/elasticsearch")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}")
