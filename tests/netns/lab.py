@@ -1,4 +1,4 @@
-"""Machines and links for story.py: network namespaces that nobody else sees and that cannot be left behind.
+"""Machines and links for the scripts of this folder: network namespaces that nobody else sees and that cannot be left behind.
 
 The whole lab is process 1 of a pid namespace of its own, with a mount and a network namespace of its own and a tmpfs on /run. When it ends, by
 whatever cause, the kernel ends every process in it, daemons included, and with them go all namespaces, links and files. So nothing has
