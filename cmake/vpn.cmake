@@ -108,17 +108,17 @@ function(vpn_test name)
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES ${properties})
 endfunction()
 
-# vpn_server_test(NAME SOURCES a_test.cc ... LIBS lib ... [LABELS slow]): the same with one ctest entry for the whole program,
-# because its cases share a server that takes long to start.
+# vpn_server_test(NAME SOURCES a_test.cc ... LIBS lib ...): the same with one ctest entry for the whole program, because its
+# cases share a server that takes long to start.
 function(vpn_server_test name)
   if(NOT VPN_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE vpn_test_options ${ARG_LIBS} GTest::gtest_main)
   vpn_precompile(${name} vpn_test_headers vpn_test_options)
   target_compile_definitions(${name} PRIVATE ELASTICSEARCH_DIRECTORY="${CMAKE_SOURCE_DIR}/build/servers/elasticsearch")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS slow)
 endfunction()
