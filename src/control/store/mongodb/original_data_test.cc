@@ -10,6 +10,7 @@
 namespace vpn::control::mongodb {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 // As the original 1.1.0 wrote them. The last two are one key posted twice, then disabled: that touched the first.
@@ -233,6 +234,39 @@ TEST_F(OriginalData, WhatWeWriteHasTheFiveFieldsAndTheirTypes) {
   // WireGuard takes a preshared key of zeros as none; the original could not do without one.
   EXPECT_THAT(written[1], HasSubstr("\"presharedKey\" : \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\""));
   EXPECT_THAT(written[1], HasSubstr("\"enabled\" : false"));
+}
+
+TEST(OriginalDataTrace, OfAnInsertionThatWasTakenBackIsNoClientForUsNorForTheOriginal) {
+  const Mongod server({"--setParameter", "enableTestCommands=1"});
+  const auto store = make_store(server.uri(), "wireguard");
+  const auto commit = [&](Mutation mutation) {
+    return contract::outcome(store->commit(std::span(&mutation, 1)).at(0));
+  };
+  ASSERT_TRUE(store->load());
+  // The connection breaks instead of an insertion.
+  run_command(server.uri(), "admin",
+              R"({"configureFailPoint": "failCommand", "mode": {"times": 1}, )"
+              R"("data": {"failCommands": ["insert"], "closeConnection": true}})");
+  EXPECT_EQ(commit(InsertClient{contract::client(1)}), "unavailable ");
+  ASSERT_TRUE(store->probe());
+
+  const std::vector<std::string> left = dump_json(server.uri(), "wireguard", "peers");
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_THAT(left[0], AllOf(HasSubstr("takenBack"), HasSubstr(to_string(contract::key(1)))));
+  EXPECT_THAT(left[0], testing::Not(testing::AnyOf(HasSubstr("clientIP"), HasSubstr("enabled"))));
+  // What the original asks for at its start (db/client.js, getEnabledClients).
+  const Document enabled = run_command(server.uri(), "wireguard", R"({"count": "peers", "query": {"enabled": true}})");
+  EXPECT_EQ(integer_of(*enabled.get(), "n"), 0);
+
+  const auto other = make_store(server.uri(), "wireguard")->load();
+  ASSERT_TRUE(other);
+  EXPECT_TRUE(other->clients.empty());
+  EXPECT_TRUE(other->faults.empty());
+  EXPECT_EQ(store->read(std::array{contract::key(1)})->at(0), std::nullopt);
+  EXPECT_EQ(commit(SetClientEnabled{contract::key(1), true}), "not found publicKey");
+  EXPECT_EQ(commit(RemoveClient{contract::key(1)}), "not found publicKey");
+  EXPECT_EQ(commit(InsertClient{contract::client(1)}), "ok");
+  EXPECT_EQ(store->read(std::array{contract::key(1)})->at(0), contract::client(1));
 }
 
 TEST_F(OriginalData, AChangeOfAnOriginalsDocumentIsFollowed) {
