@@ -54,6 +54,34 @@ TEST(MongoOptions, NameTheSettingAtFaultAndNeverThePassword) {
   EXPECT_THAT(create_error(lonely), AllOf(HasSubstr("MONGODB_USER: "), Not(HasSubstr(kPassword))));
 }
 
+TEST(MongoOptions, NameTheOptionThatIsUnknownOrHasAWrongValue) {
+  const auto error_of = [](const std::string& uri) {
+    MongoOptions options;
+    options.host = uri;
+    return create_error(options);
+  };
+  for (const char* name :
+       {"tlsAllowInvalidCertificate", "tlsCaFil", "sslVerifyCertificate", "replicaSett", "timeoutMS"}) {
+    const auto named = AllOf(HasSubstr("MONGODB_HOST: "), HasSubstr("\"" + std::string(name) + "\", which is unknown"),
+                             HasSubstr("for example: MONGODB_HOST=mongodb://"), Not(HasSubstr("secret")));
+    EXPECT_THAT(error_of("mongodb://db1/?tls=true&" + std::string(name) + "=x"), named);
+    EXPECT_THAT(error_of("mongodb://u:secret@db1/?" + std::string(name) + "=secret&tls=true"), named);
+    EXPECT_THAT(error_of("mongodb+srv://u:secret@db.example.org/?" + std::string(name) + "=secret"), named);
+  }
+  for (const char* option :
+       {"tls=ture", "tls=", "connectTimeoutMS=soon", "tls=true&tls=false", "readPreference=best"}) {
+    const std::string name(option, std::string_view(option).find('='));
+    EXPECT_THAT(error_of("mongodb://u:secret@db1/?replicaSet=rs0&" + std::string(option)),
+                AllOf(HasSubstr("MONGODB_HOST: "), HasSubstr("the option \"" + name + "\""), Not(HasSubstr("secret"))));
+  }
+  // Where no option can be named, nothing of the URI is.
+  for (const char* query : {"secret", "se:cret=secret", "compressors=secret"}) {
+    EXPECT_THAT(error_of("mongodb://u:secret@db1/?" + std::string(query)),
+                AllOf(HasSubstr("MONGODB_HOST: "), Not(HasSubstr("cret"))));
+  }
+  EXPECT_THAT(error_of("mongodb://db1/?TLS=true&tlscafile=/ca.pem&maxPoolSize=10"), HasSubstr("created: "));
+}
+
 TEST(MongoOptions, ReadFromThePrimaryWhateverTheUriPrefers) {
   MongoOptions options;
   options.host = "mongodb://db1,db2/?replicaSet=rs0&readPreference=secondary&readPreferenceTags=dc:east";

@@ -48,8 +48,6 @@ std::vector<Write> one(Write write) {
 }  // namespace
 
 Result<std::unique_ptr<MongoStore>> MongoStore::create(const MongoOptions& options, Logger& logger) {
-  mongoc_init();
-  mongoc_log_set_handler(nullptr, nullptr);  // what it has to say comes as errors, and it might say a URI
   auto uri = mongodb::parse_uri(options);
   if (!uri) return fail(std::move(uri).error());
   return std::unique_ptr<MongoStore>(new MongoStore(std::move(*uri), options, logger));

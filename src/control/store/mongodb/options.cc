@@ -58,6 +58,59 @@ bool has_stray_at(std::string_view uri) {
   return uri.find('@') != uri.rfind('@');
 }
 
+// What the library warns of while this thread parses: it goes on without an option that it does not know, be that a
+// misspelt one of TLS. All else that it has to say comes as errors, and might say a URI.
+thread_local std::string* heard = nullptr;
+
+void hear(mongoc_log_level_t, const char*, const char* message, void*) {
+  if (heard != nullptr && heard->empty()) *heard = message;
+}
+
+/// The address, or null and the library's words.
+Uri parse(const std::string& text, std::string& words) {
+  bson_error_t error;
+  heard = &words;
+  Uri uri(mongoc_uri_new_with_error(text.c_str(), &error));
+  heard = nullptr;
+  if (uri && !words.empty()) uri.reset();
+  if (words.empty() && !uri) words = error.message;
+  return uri;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return result;
+}
+
+/// The longest of a URI's options that the library's words name, as the URI writes it. Letters alone: what is no
+/// option's name may be a part of a password.
+std::string_view named_option(std::string_view uri, const std::string& words) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  std::string_view rest = uri.find('?') == uri.npos ? std::string_view() : uri.substr(uri.rfind('?') + 1), longest;
+  while (!rest.empty()) {
+    const std::string_view option = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), option.size() + 1));
+    const std::string_view name = option.substr(0, option.find('='));
+    const bool fits = name.size() < option.size() && std::all_of(name.begin(), name.end(), is_letter);
+    if (fits && name.size() > longest.size() && words.find(lower(name)) != words.npos) longest = name;
+  }
+  return longest;
+}
+
+/// Why a URI is none. The library's words may repeat a part of it, so where it holds a password they are not told.
+std::string describe_fault(std::string_view uri, const std::string& words) {
+  const std::string folded = lower(words);
+  if (const std::string option(named_option(uri, folded)); !option.empty()) {
+    return folded.find("unsupported uri option") != folded.npos
+               ? "MONGODB_HOST has the option \"" + option + "\", which is unknown"
+               : "MONGODB_HOST has a value of the option \"" + option + "\" that cannot be used";
+  }
+  const bool secret = uri.find('@') != uri.npos;
+  return "MONGODB_HOST is no valid address" +
+         (secret ? " (characters of a password such as @ : / % must be written as %40 %3A %2F %25)" : ": " + words);
+}
+
 void limit(mongoc_uri_t* uri, const char* option, std::int32_t value) {
   if (!mongoc_uri_has_option(uri, option)) mongoc_uri_set_option_as_int32(uri, option, value);
 }
@@ -97,17 +150,13 @@ Result<Uri> parse_uri(const MongoOptions& options) {
     return invalid("MONGODB_HOST", "MONGODB_HOST is neither a host nor a mongodb:// URI" + std::string(kExample));
   }
 
-  std::string text = whole ? options.host : hosts_uri(options);
-  bson_error_t error;
-  Uri uri(whole && has_stray_at(text) ? nullptr : mongoc_uri_new_with_error(text.c_str(), &error));
+  mongoc_init();
+  mongoc_log_set_handler(hear, nullptr);
+  std::string text = whole ? options.host : hosts_uri(options), words;
+  Uri uri = whole && has_stray_at(text) ? nullptr : parse(text, words);
   wipe(text.data(), text.size());
   if (!uri) {
-    // The library's words may repeat a part of the URI: only where there is no password they are told.
-    const bool secret = options.host.find('@') != std::string::npos;
-    const std::string why = secret ? " (characters of a password such as @ : / % must be written as %40 %3A %2F %25)"
-                                   : ": " + std::string(error.message);
-    return invalid("MONGODB_HOST",
-                   "MONGODB_HOST is no valid address" + why + std::string(whole ? kUriExample : kExample));
+    return invalid("MONGODB_HOST", describe_fault(options.host, words) + std::string(whole ? kUriExample : kExample));
   }
   if (!options.user.empty()) {
     if (!mongoc_uri_set_username(uri.get(), options.user.c_str())) {

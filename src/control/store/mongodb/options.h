@@ -28,8 +28,8 @@ struct UriDeleter {
 using Uri = std::unique_ptr<mongoc_uri_t, UriDeleter>;
 
 /// The server's address with our time limits and guarantees: what the URI says itself of time limits stays, of write
-/// concern, read concern and read preference does not. kInvalidArgument with the setting as field; no message repeats
-/// what may hold a password.
+/// concern, read concern and read preference does not. kInvalidArgument with the setting as field, also for an option
+/// that the library does not know and would do without; no message repeats what may hold a password.
 Result<Uri> parse_uri(const MongoOptions& options);
 
 /// "mongodb at db.example.org:27017, database wireguard": hosts alone, no user, no password, no options.
