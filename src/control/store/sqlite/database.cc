@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <array>
 #include <system_error>
 
 #include "base/check.h"
@@ -113,6 +114,7 @@ Result<Database> Database::open(const std::string& path) {
   Database database;
   database.connection_.reset(connection);
   if (result != SQLITE_OK) return fail(last_error(connection, result));
+  CHECK(sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr) == SQLITE_OK);
   return database;
 }
 
@@ -144,6 +146,21 @@ Result<std::string> Database::read_text(std::string_view sql) {
   const Result<bool> row = statement->next();
   if (!row) return fail(row.error());
   return std::string(*row ? statement->text(0) : "");
+}
+
+Result<std::int64_t> Database::stored_user_version() {
+  // By SQLite's own descriptor: to close another one would drop the lock that this process holds (fcntl(2)).
+  sqlite3_file* file = nullptr;
+  CHECK(sqlite3_file_control(connection_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK);
+  constexpr std::int64_t kOffset = 60;  // SQLite's file format, section 1.3
+  std::array<std::uint8_t, 4> version{};
+  const int result = file->pMethods->xRead(file, version.data(), static_cast<int>(version.size()), kOffset);
+  if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) return fail(last_error(connection_.get(), result));
+  return std::int64_t{load_be32(version.data())};
+}
+
+void Database::remove_log_on_close() {
+  CHECK(sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr) == SQLITE_OK);
 }
 
 int Database::changes() const {

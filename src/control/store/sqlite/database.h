@@ -57,7 +57,7 @@ class Database {
  public:
   Database() = default;
 
-  /// Opens an existing file for reading and writing.
+  /// Opens an existing file for reading and writing. Its log, if there is one, stays when it is closed.
   static Result<Database> open(const std::string& path);
 
   /// Runs statements whose rows, if any, do not matter.
@@ -66,6 +66,11 @@ class Database {
   /// The first column of the only row, for a PRAGMA or a count.
   Result<std::int64_t> read_integer(std::string_view sql);
   Result<std::string> read_text(std::string_view sql);
+
+  /// As the database file has it by itself, without what stands in the log; 0 for an empty file.
+  Result<std::int64_t> stored_user_version();
+  /// When this is closed, the log is copied to the database file, and then removed.
+  void remove_log_on_close();
 
   /// Rows changed by the last INSERT, UPDATE or DELETE.
   int changes() const;

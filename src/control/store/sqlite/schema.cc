@@ -46,7 +46,8 @@ Result<std::int64_t> identify(Database& database, const std::string& path) {
       return answer.error().code == ErrorCode::kCorrupt ? damaged(path, answer.error().message) : fail(answer.error());
     answers[i] = *answer;
   }
-  const auto [application, version, tables] = answers;
+  const auto [application, marked_version, tables] = answers;
+  const std::int64_t version = marked_version & ~kNeedsItsLog;
   if (application == 0 && version == 0 && tables == 0) return 0;
   if (application != kApplicationId) {
     return fail(ErrorCode::kCorrupt,
@@ -74,6 +75,22 @@ Status migrate(Database& database, std::int64_t version) {
   Status migrated = database.execute(script);
   if (!migrated && database.in_transaction()) (void)database.execute("ROLLBACK");
   return migrated;
+}
+
+Status require_log(Database& database) {
+  const std::int64_t marked_version = schema_version() | kNeedsItsLog;
+  if (Status marked = database.execute("PRAGMA user_version = " + std::to_string(marked_version)); !marked)
+    return marked;
+  // PASSIVE leaves the log as it is: from now on it is never empty.
+  if (Status copied = database.execute("PRAGMA wal_checkpoint(PASSIVE)"); !copied) return copied;
+  const auto stored = database.stored_user_version();
+  if (!stored) return fail(stored.error());
+  if (*stored != marked_version) return fail(ErrorCode::kUnavailable, "the log cannot be copied to it");
+  return {};
+}
+
+Status release_log(Database& database) {
+  return database.execute("PRAGMA user_version = " + std::to_string(schema_version()));
 }
 
 Status check_integrity(Database& database, const std::string& path) {

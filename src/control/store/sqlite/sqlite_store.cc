@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/unique_fd.h"
 #include "control/store/sqlite/schema.h"
+#include "control/store/sqlite/write_ahead_log.h"
 #include "control/store/store_error.h"
 
 namespace vpn::control {
@@ -90,17 +91,30 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
     return fail(worded ? version.error() : opening_failed(path, version.error()));
   }
 
-  // Only now, when the file is known to be ours, it is changed. secure_delete: a removed client's preshared key is
-  // overwritten.
+  const auto stored_version = database->stored_user_version();
+  if (!stored_version) return fail(opening_failed(path, stored_version.error()));
+  const bool needs_log = (*stored_version & sqlite::kNeedsItsLog) != 0;
+  const auto log_end = sqlite::check_log(path, needs_log);
+  if (!log_end) return fail(log_end.error());
+
+  // Only now, when the file is known to be ours and whole, it is changed. secure_delete: a removed client's preshared
+  // key is overwritten.
   Status ready = database->execute(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = " +
       std::to_string(kLogPages));
   if (ready) ready = sqlite::migrate(*database, *version);
   if (!ready) return fail(opening_failed(path, ready.error()));
   if (Status whole = sqlite::check_integrity(*database, path); !whole) return fail(std::move(whole).error());
+  if (!needs_log) ready = sqlite::require_log(*database);
+  if (!ready) return fail(opening_failed(path, ready.error()));
 
   std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(*database)));
   if (Status prepared = store->prepare_statements(); !prepared) return fail(opening_failed(path, prepared.error()));
+  if (*log_end == sqlite::LogEnd::kTorn) {
+    logger.warn(
+        "the last change in the log is not whole and is dropped: the machine stopped while it was being written",
+        {{"path", path}});
+  }
   if (*version == 0) {
     logger.info("created an empty store", {{"path", path}});
   } else if (*version < sqlite::schema_version()) {
@@ -111,8 +125,13 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
   return store;
 }
 
+SqliteStore::~SqliteStore() {
+  // In this order: a log that is gone while the file still asks for it would be taken for a lost one.
+  if (sqlite::release_log(database_)) database_.remove_log_on_close();
+}
+
 Status SqliteStore::prepare_statements() {
-  const std::string version = std::to_string(sqlite::schema_version());
+  const std::string version = std::to_string(sqlite::schema_version() | sqlite::kNeedsItsLog);
   const struct {
     sqlite::Statement& statement;
     std::string sql;

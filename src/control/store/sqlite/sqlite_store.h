@@ -3,6 +3,9 @@
 // Durable: WAL with synchronous=FULL, so a commit has been fsynced when commit() returns. Owned by main.cc; called from
 // one thread at a time.
 //
+// The log (-wal) holds what was acknowledged since it was last copied to the database file, and SQLite drops whatever
+// of it it cannot read: so the database file says that it has one, and open() reads it first (write_ahead_log.h).
+//
 // One process only: the file is opened with locking_mode=EXCLUSIVE. Its lock belongs to the process, so kill -9 frees
 // it; and the WAL index stays in memory, so no -shm file is needed, which network file systems cannot share.
 #pragma once
@@ -23,6 +26,8 @@ class SqliteStore final : public Store {
   /// kPermissionDenied or kIo (not writable), kUnavailable (another process has it), kCorrupt (damaged, or not ours),
   /// kUnsupported (newer format).
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Logger& logger);
+  /// Leaves one whole file, and no log.
+  ~SqliteStore() override;
 
   std::string description() const override { return "sqlite at " + path_; }
   Result<Contents> load() override;
