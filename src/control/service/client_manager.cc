@@ -14,6 +14,13 @@
 namespace vpn::control {
 namespace {
 
+/// Bit 255 is no part of the point (RFC 7748 section 5: decodeUCoordinate).
+bool is_same_point(PublicKey a, PublicKey b) {
+  a.bytes[31] |= 0x80;
+  b.bytes[31] |= 0x80;
+  return a == b;
+}
+
 /// Clients that are not served, and faults of the store, that are named in the log; of the others only their number is
 /// told.
 constexpr std::size_t kMaxNamed = 10;
@@ -96,7 +103,7 @@ Status ClientManager::check(const NewClient& request) const {
     return fail(ErrorCode::kInvalidArgument, "publicKey " + std::string(fault), "publicKey");
   };
   if (key.is_zero()) return unfit("is all zeros");
-  if (key == server_key_) return unfit("is the server's own");
+  if (is_same_point(key, server_key_)) return unfit("is the server's own");
   if (engine::crypto::is_low_order(key)) return unfit("is a point of low order, which keeps no secret");
   if (Status fit = check_client_name(request.name); !fit) return fit;
   if (roster_.is_pending(key) || (!shared_ && find(key) != nullptr)) return fail(client_exists(key));
