@@ -220,8 +220,10 @@ int serve(const cli::Settings& settings, Logger& logger) {
   if (!has_replicas) {
     endpoints.emplace(settings.state_dir / "endpoints", **tunnel, clock, make_post(io), make_delay(io), logger);
   }
-  const auto use_key = [&](const PrivateKey& key) {
-    return (*tunnel)->configure({key, settings.wg_port, has_replicas});
+  const auto use_key = [&](const PrivateKey& key) -> Status {
+    Status configured = (*tunnel)->configure({key, settings.wg_port, has_replicas});
+    if (!configured) return fail(cli::explain_port(settings, std::move(configured).error()));
+    return configured;
   };
   Status up = bring_up(settings, **tunnel, host, rules, *earlier_interfaces);
   if (up && !identity->key_from_store) up = use_key(identity->private_key);
@@ -265,6 +267,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
       {.clients = *clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
       {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
+  cli::warn_of_open_api(settings);
   // A store of the network may be away for long; that is no reason to start this process anew.
   if (has_replicas) manager.ready("Waiting for " + (*store)->description());
 

@@ -28,6 +28,10 @@ std::string address_and_port(const std::string& host, std::uint16_t port) {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+std::string api_url(const Settings& settings) {
+  return "http://" + address_and_port(to_string(settings.api_address), settings.api_port);
+}
+
 std::string first_client_command(const Settings& settings) {
   std::string command = program_for_shell() + " client add laptop";
   if (settings.api_socket != kDefaultApiSocket) command += " --api-socket " + shell_word(settings.api_socket.native());
@@ -84,6 +88,14 @@ int report_unusable_store(const Settings& settings, const Error& error) {
   return settings.store == StoreKind::kSqlite ? report_unusable_state(error) : report(error, kUsageError);
 }
 
+Error explain_port(const Settings& settings, Error error) {
+  if (error.code != ErrorCode::kUnavailable) return error;
+  error.message = "WG_PORT=" + std::to_string(settings.wg_port) + ": " + error.message +
+                  "; stop the program that has the port (`ss -lunp` shows it), or choose another, for example "
+                  "WG_PORT=51821";
+  return error;
+}
+
 int exit_code_of(const Error& error) {
   const bool settings_fault = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kCorrupt ||
                               error.code == ErrorCode::kUnsupported;
@@ -97,18 +109,18 @@ void raise_file_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+void warn_of_open_api(const Settings& settings) {
+  if (settings.api_auth != control::AuthMode::kOff) return;
+  LogSink logger(std::min(settings.log_level, LogLevel::kWarning), settings.log_format);
+  logger.warn(
+      "API_AUTH=off: everyone who reaches the API may manage clients; a gateway in front of it must check callers",
+      {{"api", api_url(settings)}});
+}
+
 void announce(const Settings& settings, const StartReport& report, Logger& logger) {
   const std::string wireguard = address_and_port(report.network.server_ip, report.network.server_port);
-  const std::string api = "http://" + address_and_port(to_string(settings.api_address), settings.api_port);
+  const std::string api = api_url(settings);
   const std::string command = first_client_command(settings);
-  if (settings.api_auth == control::AuthMode::kOff) {
-    logger.warn(
-        "API_AUTH=off: everyone who reaches the API may manage clients; a gateway in front of it must check callers",
-        {{"api", api}});
-  } else if (settings.api_token && control::is_loopback(settings.api_address)) {
-    logger.warn("API_TOKEN is set but callers on loopback need none; it counts when API_ADDRESS is another address",
-                {{"api", api}});
-  }
   if (settings.log_format == LogFormat::kJson) {
     logger.info("serving", {{"version", report.version},
                             {"wireguard", wireguard},

@@ -40,6 +40,9 @@ int report_unusable_state(Error error);
 /// The same of the store, which may lie elsewhere.
 int report_unusable_store(const Settings& settings, const Error& error);
 
+/// What keeps WireGuard from its UDP port, with the cure; any other error as it is.
+Error explain_port(const Settings& settings, Error error);
+
 /// 2 for what the settings are to blame for, else 1.
 int exit_code_of(const Error& error);
 
@@ -56,6 +59,9 @@ struct StartReport {
   std::filesystem::path api_token_file;
   control::Network network;
 };
+
+/// Says, whatever LOG_LEVEL is, that the API checks nobody, if so. Called as soon as it listens.
+void warn_of_open_api(const Settings& settings);
 
 /// A few lines for a person on stdout; with LOG_FORMAT=json, one line of the log.
 void announce(const Settings& settings, const StartReport& report, Logger& logger);

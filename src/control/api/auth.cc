@@ -54,9 +54,13 @@ bool BearerToken::matches(std::string_view offered) const {
 }
 
 AuthDecision decide(const AuthPolicy& policy, const CallerHeaders& caller) {
-  if (policy.unix_socket || policy.mode == AuthMode::kOff) return AuthDecision::kAllowed;
+  if (policy.unix_socket) return AuthDecision::kAllowed;
+  if (policy.mode == AuthMode::kOff) {
+    const bool foreign_page = policy.loopback && caller.sec_fetch_site == "cross-site";
+    return foreign_page ? AuthDecision::kForeignPage : AuthDecision::kAllowed;
+  }
   if (policy.token && policy.token->matches(bearer_credentials(caller.authorization))) return AuthDecision::kAllowed;
-  if (!policy.loopback) return AuthDecision::kTokenNeeded;
+  if (!policy.loopback || policy.token) return AuthDecision::kTokenNeeded;
 
   // Browsers send Sec-Fetch-Site with every request; "none" is the user's own address bar.
   const bool same_site =

@@ -1,11 +1,11 @@
 // Who may call the API, as one pure decision.
 //
 //   unix socket (0600)       always
-//   loopback listener        without a token, unless the request smells of a web page: a Host that is no loopback name
-//                            (DNS rebinding), an Origin, a cross-site Sec-Fetch-Site. No browser leaves Host out; a
-//                            program that speaks HTTP/1.0 may
-//   any other listener       a bearer token (RFC 6750)
-//   AuthMode::kOff           everyone: a gateway in front checks
+//   loopback listener        without a token if none is set, unless the request smells of a web page: a Host that is no
+//                            loopback name (DNS rebinding; a program may leave it out), an Origin, a foreign site
+//   any other listener       a bearer token (RFC 6750), as on loopback when one is set
+//   AuthMode::kOff           everyone: a gateway in front checks. On loopback no foreign site: it is a browser's here,
+//                            past the gateway, which may pass a foreign Host and Origin
 //
 // A right token is good everywhere: no web page can know it. /health and /version never get here.
 #pragma once
@@ -50,8 +50,8 @@ class BearerToken {
 struct AuthPolicy {
   AuthMode mode = AuthMode::kToken;
   bool unix_socket = false;
-  bool loopback = true;  ///< the listener's address is a loopback one
-  std::optional<BearerToken> token = {};
+  bool loopback = true;                   ///< the listener's address is a loopback one
+  std::optional<BearerToken> token = {};  ///< on loopback: one that was set
 };
 
 /// What a request says about its caller; each of the others empty when the header is absent.

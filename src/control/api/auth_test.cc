@@ -74,6 +74,25 @@ TEST(Auth, AllowsATokenOnLoopbackFromAnyHost) {
             AuthDecision::kAllowed);
 }
 
+TEST(Auth, AsksForASetTokenOnLoopbackToo) {
+  AuthPolicy policy = public_policy();
+  policy.loopback = true;
+  EXPECT_EQ(decide(policy, {.host = "127.0.0.1"}), AuthDecision::kTokenNeeded);
+  EXPECT_EQ(decide(policy, {}), AuthDecision::kTokenNeeded);
+  EXPECT_EQ(decide({.unix_socket = true, .token = policy.token}, {}), AuthDecision::kAllowed);
+}
+
+// A gateway in front on the same machine passes the names that its callers used; only a page of another site shows.
+TEST(Auth, RefusesForeignPagesOnLoopbackWhenOff) {
+  const AuthPolicy policy{.mode = AuthMode::kOff, .loopback = true};
+  EXPECT_EQ(
+      decide(policy, {.host = "127.0.0.1:3000", .origin = "https://evil.example", .sec_fetch_site = "cross-site"}),
+      AuthDecision::kForeignPage);
+  EXPECT_EQ(decide(policy, {.host = "vpn.example", .origin = "https://vpn.example", .sec_fetch_site = "same-origin"}),
+            AuthDecision::kAllowed);
+  EXPECT_EQ(decide(policy, {.host = "vpn.example"}), AuthDecision::kAllowed);
+}
+
 TEST(Auth, LeavesTheCheckToTheGatewayInFrontWhenOff) {
   EXPECT_EQ(
       decide({.mode = AuthMode::kOff, .loopback = false}, {.host = "vpn.example", .origin = "https://ui.example"}),
