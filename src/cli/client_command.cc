@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
@@ -61,12 +63,30 @@ Status deliver_to_terminal(const std::string& config) {
   return written;
 }
 
-/// Nobody could connect as a client whose configuration went lost: it is removed again. What is to be said of it.
-Error take_back(control::UnixClient& api, const PublicKey& key, const std::string& name, const Error& cause) {
-  const Status removed = api.remove(key);
+/// How long a gateway that stops answering is waited for: a service manager starts it anew within a second or two.
+constexpr std::chrono::seconds kRestartTime{5};
+constexpr std::chrono::milliseconds kRetryInterval{100};
+
+/// Removes the client; success when it was not there. Asks again while nobody answers.
+Status remove_for_certain(control::UnixClient& api, const PublicKey& key) {
+  const auto deadline = std::chrono::steady_clock::now() + kRestartTime;
+  while (true) {
+    const Status removed = api.remove(key);
+    if (removed || removed.error().code == ErrorCode::kNotFound) return {};
+    const bool unanswered = removed.error().code == ErrorCode::kUnavailable || removed.error().code == ErrorCode::kIo;
+    if (!unanswered || std::chrono::steady_clock::now() >= deadline) return removed;
+    std::this_thread::sleep_for(kRetryInterval);
+  }
+}
+
+/// Nobody could connect as a client whose configuration went lost: it is removed again. What is to be said of it;
+/// `exists`: how sure it is that it was made.
+Error take_back(control::UnixClient& api, const PublicKey& key, const std::string& name, const Error& cause,
+                const std::string& exists) {
+  const Status removed = remove_for_certain(api, key);
   if (removed) return {cause.code, cause.message + "; client " + name + " was not kept"};
-  return {cause.code, cause.message + "; client " + name +
-                          " exists, but its private key is lost, and to remove it failed (" + removed.error().message +
+  return {cause.code, cause.message + "; client " + name + " " + exists +
+                          ", but its private key is lost, and to remove it failed (" + removed.error().message +
                           "): run " + program_for_shell() + " client remove " + shell_word(name)};
 }
 
@@ -76,6 +96,9 @@ int add_client(const ClientOptions& options, const Delivery& deliver) {
   const ClientKeys keys = make_keys();
   control::UnixClient api(options.socket);
   const auto created = api.create({keys.public_key, keys.preshared_key, options.client});
+  if (!created && created.error().code == ErrorCode::kIo) {
+    return report(take_back(api, keys.public_key, options.client, created.error(), "may exist"));
+  }
   if (!created) return report(created.error());
   std::string config = control::to_text({
       .private_key = keys.private_key,
@@ -88,7 +111,7 @@ int add_client(const ClientOptions& options, const Delivery& deliver) {
   });
   const Status delivered = deliver(config);
   wipe(config.data(), config.size());
-  return delivered ? kSuccess : report(take_back(api, keys.public_key, options.client, delivered.error()));
+  return delivered ? kSuccess : report(take_back(api, keys.public_key, options.client, delivered.error(), "exists"));
 }
 
 /// The file is made first: a client whose configuration has no place is not created.

@@ -11,6 +11,21 @@
 #include "cli/small_file.h"
 
 namespace vpn::cli {
+namespace {
+
+/// What was not expected, without what may be a secret in the wrong place: of a flag its name, of anything else
+/// nothing.
+std::string describe_unexpected(const Arguments& arguments) {
+  std::string flags;
+  for (const std::string& argument : arguments) {
+    const bool is_flag = argument.starts_with("--");
+    if (is_flag) flags += " " + argument.substr(0, argument.find_first_not_of("abcdefghijklmnopqrstuvwxyz-"));
+  }
+  if (flags.empty()) return "there is an argument too many, which is not shown as it may be a secret";
+  return "not expected here:" + flags;
+}
+
+}  // namespace
 
 std::optional<int> parse_command_line(CLI::App& app, Arguments arguments) {
   std::ranges::reverse(arguments);  // CLI11 takes a vector from its end
@@ -19,6 +34,9 @@ std::optional<int> parse_command_line(CLI::App& app, Arguments arguments) {
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
     return print(app.help());
+  } catch (const CLI::ExtrasError&) {
+    const std::string fault = describe_unexpected(app.remaining(true));
+    return report({ErrorCode::kInvalidArgument, fault + "; --help shows how"}, kUsageError);
   } catch (const CLI::ParseError& error) {
     return report({ErrorCode::kInvalidArgument, std::string(error.what()) + "; --help shows how"}, kUsageError);
   }

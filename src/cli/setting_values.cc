@@ -28,13 +28,18 @@ bool is_for_no_subnet(const IpAddress& v4) {
   return first_byte == 0 || first_byte == 127 || first_byte >= 224;
 }
 
-bool is_unspecified(const IpAddress& address) {
-  return std::ranges::all_of(address.bytes(), [](std::uint8_t byte) { return byte == 0; });
-}
-
 /// 224.0.0.0/4 and ff00::/8.
 bool is_multicast(const IpAddress& address) {
   return address.is_v4() ? address.bytes()[0] >> 4 == 0xe : address.bytes()[0] == 0xff;
+}
+
+/// What nobody elsewhere can call: besides is_for_no_subnet(), where loopback passes for those who try things out, the
+/// unspecified, multicast and link-local addresses of IPv6 (RFC 4291 section 2.4).
+bool is_no_hosts(const IpAddress& address) {
+  if (address.is_v4()) return is_for_no_subnet(address) && address.bytes()[0] != 127;
+  const auto mapped = IpPrefix::parse("::ffff:0:0/96"), link_local = IpPrefix::parse("fe80::/10");
+  const bool unspecified = std::ranges::all_of(address.bytes(), [](std::uint8_t byte) { return byte == 0; });
+  return unspecified || is_multicast(address) || mapped->contains(address) || link_local->contains(address);
 }
 
 /// RFC 1123 section 2.1, with the lengths of RFC 1035 section 2.3.4.
@@ -97,8 +102,7 @@ Fault parse_allowed_ips(std::string_view value, std::string& out) {
 Fault parse_server_ip(std::string_view value, std::string& out) {
   const auto address = IpAddress::parse(value);
   if (!address && !is_host_name(value)) return "is not an IP address or a host name (without a port)";
-  if (address && is_unspecified(*address)) return "is no host's address; unset, it is detected";
-  if (address && is_multicast(*address)) return "is a multicast address, not a host's";
+  if (address && is_no_hosts(*address)) return "is no host's address; unset, it is detected";
   out = value;
   return {};
 }
@@ -106,6 +110,7 @@ Fault parse_server_ip(std::string_view value, std::string& out) {
 Fault parse_address(std::string_view value, IpAddress& out) {
   const auto address = IpAddress::parse(value);
   if (!address) return "is not an IP address";
+  if (is_multicast(*address)) return "is a multicast address, where nobody can connect to";
   out = *address;
   return {};
 }

@@ -25,9 +25,9 @@ Fault parse_port(std::string_view value, std::uint16_t& out);
 Fault parse_subnet(std::string_view value, IpPrefix& out);
 /// Comma-separated prefixes, at most 1,024 bytes; spaces around them are taken off.
 Fault parse_allowed_ips(std::string_view value, std::string& out);
-/// An IP address, neither unspecified nor multicast, or a host name.
+/// A host's IP address, or a host name.
 Fault parse_server_ip(std::string_view value, std::string& out);
-Fault parse_address(std::string_view value, IpAddress& out);
+Fault parse_address(std::string_view value, IpAddress& out);  ///< any but a multicast one
 /// What wg-quick takes: up to 15 of [a-zA-Z0-9_=+.-].
 Fault parse_interface(std::string_view value, std::string& out);
 Fault parse_mtu(std::string_view value, int& out_bytes);

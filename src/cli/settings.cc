@@ -53,7 +53,7 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"API_SOCKET", kDefaultApiSocket, kDefaultApiSocket, "Unix socket of the REST API, for root",
      [](std::string_view value, Settings& s) { return parse_socket_path(value, s.api_socket); }},
     {"API_TOKEN", "", "(what `vpn-enabler genpsk` prints)",
-     "Bearer token of the API; made once and kept when unset and API_ADDRESS is not loopback",
+     "Bearer token that callers of the API show, also on loopback; unset, one is made and kept when API_ADDRESS is not loopback",
      [](std::string_view value, Settings& s) { return parse_token(value, s.api_token); }, true},
     {"API_AUTH", "token", "token", "token, or off where a gateway in front checks callers",
      [](std::string_view value, Settings& s) {
@@ -241,7 +241,8 @@ class SettingsOptions::Impl {
       if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
 
       std::string* const place = place_of(flag_name(name));
-      if (place == nullptr) return fault(shown(name) + " is no setting; `vpn-enabler serve --help` lists them");
+      // The name is not shown: a secret's own file, given by mistake, may hold a '=' too.
+      if (place == nullptr) return fault("what stands before = is no setting; `vpn-enabler serve --help` lists them");
       if (std::ranges::find(seen, place) != seen.end()) return fault(std::string(name) + " is set a second time");
       seen.push_back(place);
       if (place->empty()) place->assign(value);

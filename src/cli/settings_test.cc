@@ -216,12 +216,20 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"SERVER_IP", "-a.example.org", "is not an IP address or a host name"},
            {"SERVER_IP", "0.0.0.0", "is no host's address"},
            {"SERVER_IP", "::", "is no host's address"},
-           {"SERVER_IP", "239.1.2.3", "is a multicast address"},
-           {"SERVER_IP", "ff02::1", "is a multicast address"},
+           {"SERVER_IP", "0.1.2.3", "is no host's address"},
+           {"SERVER_IP", "239.1.2.3", "is no host's address"},
+           {"SERVER_IP", "240.0.0.1", "is no host's address"},
+           {"SERVER_IP", "255.255.255.255", "is no host's address"},
+           {"SERVER_IP", "ff02::1", "is no host's address"},
+           {"SERVER_IP", "fe80::1", "is no host's address"},
+           {"SERVER_IP", "febf::1", "is no host's address"},
+           {"SERVER_IP", "::ffff:224.0.0.1", "is no host's address"},
            {"SERVER_IP", "a b", "is not an IP address or a host name"},
            {"PEER_ALLOWED_IPS", "0.0.0.0/0,", "is not a comma-separated list"},
            {"PEER_ALLOWED_IPS", "0.0.0.0/33", "is not a comma-separated list"},
            {"API_ADDRESS", "localhost", "is not an IP address"},
+           {"API_ADDRESS", "224.0.0.1", "is a multicast address"},
+           {"API_ADDRESS", "ff02::1", "is a multicast address"},
            {"API_SOCKET", "api.sock", "is not an absolute path"},
            {"STATE_DIR", "state", "is not an absolute path"},
            {"API_AUTH", "none", "is none of token, off"},
@@ -251,6 +259,11 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_TRUE(read_with("WG_SUBNET", "223.255.255.1/24"));
   EXPECT_TRUE(read_with("SERVER_IP", "2001:db8::1"));
   EXPECT_TRUE(read_with("SERVER_IP", "127.0.0.1"));
+  EXPECT_TRUE(read_with("SERVER_IP", "223.255.255.255"));
+  EXPECT_TRUE(read_with("SERVER_IP", "1.0.0.1"));
+  EXPECT_TRUE(read_with("SERVER_IP", "fec0::1"));
+  EXPECT_TRUE(read_with("API_ADDRESS", "::"));
+  EXPECT_TRUE(read_with("API_ADDRESS", "0.0.0.0"));
   EXPECT_EQ(read_with("LOG_LEVEL", "warn")->log_level, LogLevel::kWarning);
   EXPECT_EQ(read_with("LOG_LEVEL", "warning")->log_level, LogLevel::kWarning);
   EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));
@@ -320,10 +333,14 @@ TEST_F(SettingsTest, RefusesASecretFileThatIsMissingEmptyOrHuge) {
 
 TEST_F(SettingsTest, RefusesABadFileNamingTheLine) {
   const auto message = [&](const std::string& text) { return read({"--config", file("c", text)}).error().message; };
-  EXPECT_THAT(message("API_PORT=3000\nWG_PRT=1\n"), AllOf(HasSubstr("line 2"), HasSubstr("\"WG_PRT\" is no setting")));
+  EXPECT_THAT(message("API_PORT=3000\nWG_PRT=1\n"), AllOf(HasSubstr("line 2"), HasSubstr("is no setting")));
   EXPECT_THAT(message("API_PORT=1\n\n# x\nAPI_PORT=2\n"), AllOf(HasSubstr("line 4"), HasSubstr("a second time")));
   EXPECT_THAT(message("API_PORT\n"), AllOf(HasSubstr("line 1"), HasSubstr("is not NAME=value")));
   EXPECT_THAT(message("config=/etc/x\n"), HasSubstr("is no setting"));
+  // The file may be a secret's own, named by mistake.
+  for (const std::string& secret : {std::string(kGoodKey), std::string("hunter=2")}) {
+    EXPECT_THAT(message(secret + "\n"), Not(HasSubstr(secret.substr(0, secret.find('=')))));
+  }
   EXPECT_THAT(read({"--config", "/proc/0"}).error().message, HasSubstr("/proc/0: no such file"));
 }
 

@@ -255,11 +255,21 @@ class Serve(CommandTest):
             settings = {"STATE_DIR": "/var/lib/b", "WG_INTERFACE": "wg9", "API_SOCKET": "/run/b.sock"}
             done = run("serve", settings={**settings, "API_PORT": "3999"})
             self.assertEqual(done.returncode, 1, done)
-            self.assertIn("51820", done.stderr)
+            self.assertIn("WG_PORT=51820: ", done.stderr)
+            self.assertIn("for example WG_PORT=51821", done.stderr)
             done = run("serve", settings={**settings, "WG_PORT": "51999"})
             self.assertEqual(done.returncode, 1, done)
-            self.assertIn("3000", done.stderr)
+            self.assertIn("API_PORT: cannot listen on 127.0.0.1:3000", done.stderr)
+            self.assertIn("for example API_PORT=3001", done.stderr)
             self.assertNotIn("wg9", links())
+
+    def test_an_address_or_path_that_cannot_be_is_named(self):
+        for name, value, example in (("API_ADDRESS", "10.9.9.9", "127.0.0.1"),
+                                     ("API_SOCKET", "/nonexist/a/b.sock", "/run/vpn-enabler/api.sock")):
+            done = run("serve", settings={name: value})
+            self.assertEqual(done.returncode, 2, done)
+            self.assertRegex(done.stderr, rf"vpn-enabler: {name}: cannot .*for example {example}")
+            self.assertNotIn("wg0", links())
 
     def test_a_corrupt_store_or_key_is_no_new_beginning(self):
         for name in ("clients.db", "private-key"):
@@ -270,6 +280,31 @@ class Serve(CommandTest):
             self.assertIn(str(STATE / name), done.stderr)
             self.assertEqual((STATE / name).read_text(), "not what we wrote, at all\n" * 100)
             (STATE / name).unlink()
+
+    def test_a_damaged_or_missing_log_is_no_new_beginning(self):
+        log = STATE / "clients.db-wal"
+
+        def flip(at):
+            content = bytearray(log.read_bytes())
+            content[at] ^= 1
+            log.write_bytes(content)
+
+        with Gateway() as gateway:
+            for number in range(20):
+                self.assertEqual(run("client", "add", f"c{number}").returncode, 0)
+            gateway.process.kill()
+            gateway.process.wait()
+        whole = log.read_bytes()
+        for damage in (lambda: flip(4), lambda: flip(100_000), log.unlink):
+            damage()
+            done = run("serve")
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn(str(log), done.stderr)
+            log.write_bytes(whole)
+        with Gateway() as gateway:
+            self.assertEqual(len(json.loads(run("client", "list", "--json").stdout)), 20)
+            gateway.stop()
+        self.assertFalse(log.exists())
 
     def test_a_state_directory_that_cannot_be_written_is_a_settings_fault(self):
         def first_start():
@@ -319,12 +354,17 @@ class Serve(CommandTest):
                     self.assertIn("laptop", listed)
                     run("client", "remove", "laptop", "--api-socket", "/run/the gateway's.sock")
 
-    def test_a_token_that_nobody_needs_is_said_in_the_log(self):
+    def test_a_token_that_is_set_counts_on_loopback_too(self):
         token = "0123456789abcdef0123456789abcdef"
-        for settings, warned in (({}, True), ({"API_ADDRESS": "0.0.0.0"}, False), ({"API_AUTH": "off"}, False)):
-            with Gateway(API_TOKEN=token, **settings) as gateway:
-                gateway.stop()
-            self.assertEqual("API_TOKEN is set but callers on loopback need none" in gateway.output, warned)
+        with Gateway(API_TOKEN=token):
+            for path in ("keys", "info/conf", "clients"):
+                self.assertEqual(curl(f"http://127.0.0.1:3000/{path}")[0], 401)
+                self.assertEqual(curl("-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:3000/{path}")[0], 200)
+            self.assertEqual(curl("http://127.0.0.1:3000/health")[0], 200)
+            self.assertEqual(run("client", "list").returncode, 0, "the unix socket needs none")
+        (STATE / "api-token").write_text(token + "\n")  # kept from a time with another API_ADDRESS
+        with Gateway():
+            self.assertEqual(curl("http://127.0.0.1:3000/keys")[0], 200)
 
     def test_other_addresses_need_the_generated_token(self):
         with Gateway(API_ADDRESS="0.0.0.0") as gateway:
@@ -340,6 +380,10 @@ class Serve(CommandTest):
         with Gateway(API_ADDRESS="0.0.0.0", API_AUTH="off") as gateway:
             gateway.wait_for("API_AUTH=off")
             self.assertEqual(curl("http://10.9.0.2:3000/clients")[0], 200)
+        with Gateway(API_AUTH="off", LOG_LEVEL="error") as gateway:
+            self.assertIn("API_AUTH=off", gateway.output)
+            self.assertEqual(curl("-H", "Host: vpn.example.org", "http://127.0.0.1:3000/clients")[0], 200)
+            self.assertEqual(curl("-H", "Sec-Fetch-Site: cross-site", "http://127.0.0.1:3000/clients")[0], 403)
 
     def test_json_logs_are_json_to_the_last_line(self):
         with Gateway("--log-format", "json") as gateway:
@@ -365,6 +409,7 @@ class Settings(CommandTest):
         for name, value in (("API_PORT", "70000"), ("WG_SUBNET", "192.168.2.0/24"), ("STORE", "postgres"),
                             ("LTSE", "yes"), ("MONGODB_PORT", "x"), ("TUNNEL", "tun"),
                             ("SERVER_IP", "a b"), ("SERVER_IP", "0.0.0.0"), ("WG_SUBNET", "127.0.0.1/24"),
+                            ("SERVER_IP", "255.255.255.255"), ("SERVER_IP", "fe80::1"), ("API_ADDRESS", "224.0.0.1"),
                             ("NAT", "maybe")):
             done = run("serve", settings={name: value})
             self.assert_fails(done, 2, f'{name}="{value}"')
@@ -377,6 +422,21 @@ class Settings(CommandTest):
         done = run("serve", settings={"WG_PRIVATE_KEY": bad})
         self.assert_fails(done, 2, "WG_PRIVATE_KEY: the value is not 44 base64")
         self.assertNotIn(bad, done.stderr)
+
+    def test_a_secret_in_the_wrong_place_is_not_shown(self):
+        key = run("genkey").stdout.strip()
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(key + "\n")
+            file.flush()
+            wrong = ((["serve", "--config", file.name], "line 1"), (["serve", f"--wg-privat-key={key}"], "--wg-privat-key"),
+                     (["serve", "--wg-privat-key", key], "--wg-privat-key"), (["serve", f"--{key}"], "not expected"),
+                     (["serve", f"-{key}"], "argument"), (["serve", key], "argument"), (["pubkey", key], "argument"),
+                     (["client", "list", key], "argument"))
+            for arguments, told in wrong:
+                done = run(*arguments)
+                self.assert_fails(done, 2, told)
+                for length in range(4, len(key)):
+                    self.assertNotIn(key[:length], done.stderr)
 
     def test_an_unknown_argument_is_a_usage_error(self):
         self.assert_fails(run("serve", "--wg-prt", "1"), 2, "--wg-prt")
@@ -499,6 +559,7 @@ class Clients(CommandTest):
                     real.sendall(caller.recv(65536))
                     caller.sendall(real.recv(65536))
                 listener.accept()[0].close()
+                listener.close()  # nor does any other
 
             middle = threading.Thread(target=forward_one_call)
             middle.start()
@@ -506,6 +567,42 @@ class Clients(CommandTest):
             middle.join()
             self.assertEqual(done.returncode, 1, done)
             self.assertIn("client lost exists, but its private key is lost", done.stderr)
+            self.assertTrue(done.stderr.endswith(f"{PROGRAM} client remove lost\n"), done.stderr)
+            self.assertEqual(run("client", "remove", "lost").returncode, 0)
+
+    def test_a_client_whose_answer_is_lost_does_not_exist(self):
+        pathlib.Path("/run/lossy").mkdir(exist_ok=True)
+        path = pathlib.Path("/run/lossy/api.sock")
+
+        def forward(listener, *answered):  # one call each; whether its answer reaches the caller
+            for answer in answered:
+                caller, _ = listener.accept()
+                with caller, socket.socket(socket.AF_UNIX) as real:
+                    real.connect(str(SOCKET))
+                    real.sendall(caller.recv(65536))
+                    text = real.recv(65536)
+                    if answer:
+                        caller.sendall(text)
+
+        def add(*answered):
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen()
+                middle = threading.Thread(target=lambda: (forward(listener, *answered), listener.close()))
+                middle.start()
+                done = run("client", "add", "lost", "--api-socket", str(path), "--output", "/run/lossy/lost.conf")
+                middle.join()
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done)
+            self.assertFalse(pathlib.Path("/run/lossy/lost.conf").exists())
+            return done
+
+        with Gateway():
+            for answered in ((False, True), (False, False, True)):  # the second removal finds nothing
+                self.assertIn("; client lost was not kept", add(*answered).stderr)
+                self.assertEqual(json.loads(run("client", "list", "--json").stdout), [])
+            done = add(False)
+            self.assertIn("client lost may exist, but its private key is lost", done.stderr)
             self.assertTrue(done.stderr.endswith(f"{PROGRAM} client remove lost\n"), done.stderr)
             self.assertEqual(run("client", "remove", "lost").returncode, 0)
 
@@ -620,6 +717,18 @@ class Usage(CommandTest):
 
     def test_version(self):
         self.assertRegex(run("--version").stdout, r"^vpn-enabler \d+\.\d+\.\d+\n$")
+
+    def test_libmongoc_stays_out_of_shared_memory(self):
+        left = pathlib.Path("/dev/shm")
+        for command in ("--version", "genpsk", "serve --help"):
+            with subprocess.Popen(["/bin/sh", "-c", f'touch {left}/mongoc-$$; exec "{PROGRAM}" {command}'], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as done:
+                self.assertEqual(done.communicate(timeout=60)[1], "")
+            (left / f"mongoc-{done.pid}").unlink(missing_ok=True)
+        with Gateway() as gateway:
+            gateway.process.kill()
+            gateway.process.wait()
+            self.assertFalse((left / f"mongoc-{gateway.process.pid}").exists())
 
     def test_help_that_goes_nowhere_is_a_failure(self):
         for command in ("--help", "--version", "serve --help", "client add --help"):

@@ -23,12 +23,31 @@ const sockaddr* as_sockaddr(const SocketAddress& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-Failure fail_at(std::string_view what, int error_number, std::string field) {
-  Error error = system_error(what, error_number);
-  if (error_number == EADDRINUSE || error_number == EADDRNOTAVAIL) error.code = ErrorCode::kUnavailable;
-  error.field = std::move(field);
+/// `cure` is the end of the sentence; `code`, where it is given, stands instead of the system's own.
+Failure fail_at(std::string_view what, int error_number, const std::string& field, std::string_view cure = {},
+                std::optional<ErrorCode> code = {}) {
+  Error error = system_error(field + ": " + std::string(what), error_number);
+  error.message += cure;
+  error.code = code.value_or(error.code);
+  error.field = field;
   return fail(std::move(error));
 }
+
+Failure cannot_listen(const IpAddress& address, std::uint16_t port, int error_number) {
+  const std::string what = "cannot listen on " + to_string(Endpoint{address, port});
+  if (error_number == EADDRNOTAVAIL) {
+    return fail_at(what, error_number, "API_ADDRESS", "; take an address of this machine, for example 127.0.0.1",
+                   ErrorCode::kInvalidArgument);
+  }
+  if (error_number == EADDRINUSE) {
+    return fail_at(what, error_number, "API_PORT",
+                   "; stop the program that has it (`ss -ltnp` shows it), or choose another, for example API_PORT=3001",
+                   ErrorCode::kUnavailable);
+  }
+  return fail_at(what, error_number, "API_PORT", "; choose another, for example API_PORT=3000");
+}
+
+constexpr std::string_view kOtherPath = "; choose another path, for example /run/vpn-enabler/api.sock";
 
 std::optional<sockaddr_un> unix_address(const std::string& path) {
   sockaddr_un address{};
@@ -43,7 +62,8 @@ Status make_parent_directory(const std::string& path) {
   if (slash == std::string::npos || slash == 0) return {};
   const std::string directory = path.substr(0, slash);
   if (mkdir(directory.c_str(), 0755) < 0 && errno != EEXIST) {
-    return fail_at("cannot make the directory " + directory, errno, "API_SOCKET");
+    return fail_at("cannot make the directory " + directory, errno, "API_SOCKET", kOtherPath,
+                   ErrorCode::kInvalidArgument);
   }
   return {};
 }
@@ -53,14 +73,14 @@ Status remove_stale_socket(const std::string& path, const sockaddr_un& address) 
   struct stat status{};
   if (lstat(path.c_str(), &status) < 0) return {};
   if (!S_ISSOCK(status.st_mode)) {
-    return fail(ErrorCode::kAlreadyExists, path + " exists and is no socket; remove it or choose another path",
-                "API_SOCKET");
+    return fail(ErrorCode::kAlreadyExists,
+                "API_SOCKET: " + path + " exists and is no socket; remove it or choose another path", "API_SOCKET");
   }
   const UniqueFd probe(socket(AF_UNIX, kStreamFlags, 0));
   if (!probe) return fail_at("cannot make a unix socket", errno, "API_SOCKET");
   if (connect(probe.get(), as_sockaddr(address), sizeof address) == 0 || errno == EAGAIN) {
-    return fail(ErrorCode::kAlreadyExists, "another process serves " + path + "; stop it or choose another path",
-                "API_SOCKET");
+    return fail(ErrorCode::kAlreadyExists,
+                "API_SOCKET: another process serves " + path + "; stop it or choose another path", "API_SOCKET");
   }
   if (errno != ECONNREFUSED) return fail_at("cannot replace " + path, errno, "API_SOCKET");
   if (unlink(path.c_str()) < 0 && errno != ENOENT) return fail_at("cannot remove " + path, errno, "API_SOCKET");
@@ -83,7 +103,7 @@ Result<UniqueFd> listen_tcp(const IpAddress& address, std::uint16_t port) {
   // Accepted connections inherit it: an answer leaves at once.
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (bind(fd.get(), as_sockaddr(socket_address), size) < 0 || ::listen(fd.get(), SOMAXCONN) < 0) {
-    return fail_at("cannot listen on " + name, errno, errno == EADDRNOTAVAIL ? "API_ADDRESS" : "API_PORT");
+    return cannot_listen(address, port, errno);
   }
   return fd;
 }
@@ -104,7 +124,7 @@ Result<UniqueFd> listen_unix(const std::string& path) {
   // Linux gives the file the mode of the unbound socket: there is no moment in which others may connect.
   if (fchmod(fd.get(), 0600) < 0 || bind(fd.get(), as_sockaddr(*address), sizeof *address) < 0 ||
       ::listen(fd.get(), SOMAXCONN) < 0) {
-    return fail_at("cannot listen on " + path, errno, "API_SOCKET");
+    return fail_at("cannot listen on " + path, errno, "API_SOCKET", kOtherPath);
   }
   return fd;
 }

@@ -11,12 +11,13 @@
 
 namespace vpn::control {
 
-/// Port 0 takes any free one. `::` serves IPv4 too. kUnavailable when the port is taken (field API_PORT) or the address
-/// is not of this machine (field API_ADDRESS).
+/// Port 0 takes any free one. `::` serves IPv4 too. Each error names its setting: kUnavailable when the port is
+/// taken (API_PORT), kInvalidArgument when the address is not of this machine (API_ADDRESS).
 Result<UniqueFd> listen_tcp(const IpAddress& address, std::uint16_t port);
 
-/// A socket file of mode 0600, its directory made (0755) when absent. One that a crash left behind is replaced;
-/// kAlreadyExists when a living process answers on it. The caller removes the file at the end.
+/// A socket file of mode 0600, its directory made (0755) when absent; kInvalidArgument when that fails. One that a
+/// crash left behind is replaced; kAlreadyExists when a living process answers on it. The caller removes the file at
+/// the end.
 Result<UniqueFd> listen_unix(const std::string& path);
 
 /// The port that a TCP listener got.

@@ -202,7 +202,7 @@ TEST(GetVersion, AnswersAsTheOriginalDoes) {
 }
 
 TEST(GetHealth, TellsTheStateAndTheWordsOnlyToThoseWhoMayCall) {
-  TestGateway gateway([](ApiOptions& options) { options.token = *BearerToken::parse(TestGateway::kToken); });
+  TestGateway gateway;
   const Answer well = gateway.ask("GET", "/health");
   EXPECT_EQ(well.status, 200);
   EXPECT_EQ(well.body, R"({"status":"ok","store":"ok","tunnel":"ok"})");
@@ -219,7 +219,7 @@ TEST(GetHealth, TellsTheStateAndTheWordsOnlyToThoseWhoMayCall) {
 }
 
 TEST(GetHealth, TellsSinceWhenWhatIsReadMayBeStaleAndTheFaultsToThoseWhoMayCall) {
-  TestGateway gateway([](ApiOptions& options) { options.token = *BearerToken::parse(TestGateway::kToken); });
+  TestGateway gateway;
   gateway.on_strand([&] { gateway.clients.health_now.faults = {"document \"7\": no key", "and 3 more"}; });
   const Answer faulty = gateway.ask("GET", "/health");
   EXPECT_EQ(faulty.status, 200) << "the rest is served";

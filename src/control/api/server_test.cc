@@ -16,6 +16,9 @@ namespace vpn::control {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr std::string_view kGetKeys = "GET /keys HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const std::string kBody = R"({"publicKey":"hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="})";
@@ -92,15 +95,21 @@ TEST(ApiServer, SaysWhichListenerCannotBeOpened) {
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(taken.error().field, "API_PORT");
+  EXPECT_THAT(taken.error().message, AllOf(StartsWith("API_PORT: "), HasSubstr("API_PORT=3001")));
   const auto foreign = listen_tcp(*IpAddress::parse("192.0.2.1"), 0);
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.error().field, "API_ADDRESS");
+  EXPECT_EQ(foreign.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(foreign.error().message, AllOf(StartsWith("API_ADDRESS: "), HasSubstr("127.0.0.1")));
   const auto second = listen_unix(gateway.directory().socket_path());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
   EXPECT_EQ(gateway.connect_unix().send(kGetKeys).receive().status, 200) << "the first must live on";
   EXPECT_EQ(listen_unix(std::string(200, 'x')).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(listen_unix("/proc/none/api.sock").error().field, "API_SOCKET");
+  const auto nowhere = listen_unix("/proc/none/api.sock");
+  EXPECT_EQ(nowhere.error().field, "API_SOCKET");
+  EXPECT_EQ(nowhere.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(nowhere.error().message, AllOf(StartsWith("API_SOCKET: "), HasSubstr("/run/vpn-enabler/api.sock")));
 }
 
 TEST(ApiServer, ServesIpv6Loopback) {

@@ -52,7 +52,10 @@ Awaitable<Result<Answer>> exchange(Executor executor, const std::string& socket_
   http::response_parser<http::string_body> parser;
   parser.body_limit(kMaxAnswerBytes);
   const auto [read_error, read] = co_await http::async_read(stream, buffer, parser, kAwait);
-  if (read_error) co_return no_answer(socket_path, read_error);
+  if (read_error) {
+    co_return fail(ErrorCode::kIo, "the gateway on " + socket_path + " took the request but did not answer (" +
+                                       read_error.message() + "), perhaps as it stopped");
+  }
   co_return Answer{parser.get().result_int(), std::move(parser.get().body())};
 }
 
@@ -141,7 +144,7 @@ Result<std::string> UnixClient::call(std::string_view method, const std::string&
   Result<Answer> answer;
   asio::co_spawn(io.get_executor(), exchange(io.get_executor(), socket_path_, request),
                  [&](const std::exception_ptr& exception, Result<Answer> result) {
-                   answer = exception ? fail(ErrorCode::kIo, "out of memory") : std::move(result);
+                   answer = exception ? fail(ErrorCode::kExhausted, "out of memory") : std::move(result);
                  });
   io.run();
   wipe(request.body().data(), request.body().size());  // a preshared key
@@ -150,7 +153,8 @@ Result<std::string> UnixClient::call(std::string_view method, const std::string&
 
   const json::value refusal = parse_json(answer->body);
   if (const json::object* object = refusal.if_object(); object != nullptr && object->contains("message")) {
-    return fail(ErrorCode::kInvalidArgument, text_member(*object, "message"));
+    const bool not_found = answer->status == static_cast<unsigned>(http::status::not_found);
+    return fail(not_found ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument, text_member(*object, "message"));
   }
   return not_ours();
 }

@@ -44,8 +44,9 @@ struct ClientListAnswer {
   std::vector<ListedClient> clients;
 };
 
-/// Errors of every call: kUnavailable when nobody answers on the socket, within kAnswerTime; kInvalidArgument, with the
-/// gateway's own message, when it refuses; kCorrupt when it is not our gateway that answers.
+/// Errors of every call: kUnavailable when nobody takes the request; kIo when it was taken and no answer came, within
+/// kAnswerTime: it may have been done. kNotFound or kInvalidArgument, with the gateway's own message, when it refuses;
+/// kCorrupt when it is not our gateway that answers.
 class UnixClient {
  public:
   explicit UnixClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
