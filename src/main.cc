@@ -39,7 +39,9 @@
 #include "control/api/server.h"
 #include "control/service/client_manager.h"
 #include "control/service/endpoint_log.h"
+#include "host/interface_addresses.h"
 #include "host/linux_host.h"
+#include "host/subnet.h"
 #include "open_store.h"
 #include "tunnel/kernel/kernel_tunnel.h"
 #include "tunnel/userspace/userspace_tunnel.h"
@@ -127,6 +129,24 @@ Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, hos
   return host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes});
 }
 
+/// The VPN's subnet is no network that this machine is in already.
+Status check_subnet(const cli::Settings& settings, Logger& logger) {
+  const auto present = host::interface_addresses();
+  if (!present) return fail(present.error());
+  const auto within = host::check_subnet(settings.wg_subnet, "WG_SUBNET", settings.wg_interface, *present);
+  if (!within) return fail(within.error());
+  if (!within->empty()) {
+    const host::InterfaceAddress& first = within->front();
+    logger.warn(
+        "networks of this machine lie within the VPN's subnet: clients that get their addresses are not reached",
+        {{"subnet", to_string(settings.wg_subnet)},
+         {"interface", first.interface_name},
+         {"network", to_string(first.prefix)},
+         {"networks", std::to_string(within->size())}});
+  }
+  return {};
+}
+
 struct OpenTunnel {
   std::unique_ptr<tunnel::Tunnel> tunnel;
   int closed_fd = -1;  ///< readable once the interface is gone
@@ -208,6 +228,9 @@ int serve(const cli::Settings& settings, Logger& logger) {
   Rules rules(host, settings.state_dir, logger);  // before the tunnel, so that they go after it
   // An interface of ours by an earlier name would go on holding the port.
   for (const std::string& earlier : *earlier_interfaces) (void)tunnel::KernelTunnel::remove(earlier);
+  if (const Status free = check_subnet(settings, logger); !free) {
+    return cli::report(free.error(), cli::exit_code_of(free.error()));
+  }
   auto opened = open_tunnel(settings, clock, random, logger);
   if (!opened) {
     return cli::report({opened.error().code, settings.wg_interface + ": " + opened.error().message},
