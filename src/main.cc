@@ -1,7 +1,6 @@
 // The composition root: settings -> objects -> run -> stop. The only place that names a concrete store, tunnel and
 // host.
 #include <fcntl.h>
-#include <net/if.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -39,8 +38,11 @@
 #include "control/api/server.h"
 #include "control/service/client_manager.h"
 #include "control/service/endpoint_log.h"
+#include "host/interface_addresses.h"
 #include "host/linux_host.h"
+#include "host/subnet.h"
 #include "open_store.h"
+#include "surroundings.h"
 #include "tunnel/kernel/kernel_tunnel.h"
 #include "tunnel/userspace/userspace_tunnel.h"
 
@@ -50,36 +52,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr const char* kVersion = VPN_VERSION;  // from CMakeLists.txt
-
-/// Our access and NAT rules: taken away at its end, should they be there by then, and with them the note of them. An
-/// interface that outlives us keeps them: without rules its clients would reach everything.
-class Rules {
- public:
-  Rules(host::Host& host, const std::filesystem::path& state_dir, Logger& logger)
-      : host_(host), state_dir_(state_dir), logger_(logger) {}
-  ~Rules() {
-    if (interface_name_.empty() || ::if_nametoindex(interface_name_.c_str()) != 0) return;
-    Status removed = host_.remove_rules();
-    if (removed) removed = cli::forget_ruled_interfaces(state_dir_);
-    if (removed) return;
-    logger_.warn("our firewall rules may be left behind, the next start replaces them",
-                 {{"cause", removed.error().message}});
-  }
-  Rules(const Rules&) = delete;
-  Rules& operator=(const Rules&) = delete;
-
-  Status apply(const host::RulesConfig& config) {
-    Status applied = host_.apply_rules(config);
-    if (applied) interface_name_ = config.interface_name;
-    return applied;
-  }
-
- private:
-  host::Host& host_;
-  const std::filesystem::path& state_dir_;
-  Logger& logger_;
-  std::string interface_name_;  // whose rules stand; empty: none of ours
-};
 
 control::Post make_post(asio::io_context& io) {
   return [&io](std::function<void()> task) { asio::post(io, std::move(task)); };
@@ -109,22 +81,32 @@ Result<control::Network> describe_network(const cli::Settings& settings, bool ha
   return network;
 }
 
-/// Rules, forwarding and address around the tunnel, in this order: nothing flows before its rules stand. There is no
-/// key yet, nor a peer.
-Status bring_up(const cli::Settings& settings, const tunnel::Tunnel& tunnel, host::Host& host, Rules& rules,
-                const std::vector<std::string>& earlier_interfaces) {
-  const std::string& name = tunnel.interface_name();
-  Status ruled = rules.apply(
-      {.interface_name = name,
-       .addresses = {settings.wg_subnet},
-       .allowed_ips = settings.peer_allowed_ips,
-       // Our clients do not come through the gateway that checks callers then.
-       .closed_tcp_port = settings.api_auth == control::AuthMode::kOff ? settings.api_port : std::uint16_t{0},
-       .masquerade = settings.nat,
-       .earlier_interfaces = earlier_interfaces});
-  if (!ruled) return ruled;
-  if (Status done = host.enable_forwarding(); !done) return done;
-  return host.configure_link({name, {settings.wg_subnet}, settings.wg_mtu_bytes});
+host::RulesConfig describe_rules(const cli::Settings& settings, const std::vector<std::string>& earlier_interfaces) {
+  return {.interface_name = settings.wg_interface,
+          .addresses = {settings.wg_subnet},
+          .allowed_ips = settings.peer_allowed_ips,
+          // Our clients do not come through the gateway that checks callers then.
+          .closed_tcp_port = settings.api_auth == control::AuthMode::kOff ? settings.api_port : std::uint16_t{0},
+          .masquerade = settings.nat,
+          .earlier_interfaces = earlier_interfaces};
+}
+
+/// The VPN's subnet is no network that this machine is in already.
+Status check_subnet(const cli::Settings& settings, Logger& logger) {
+  const auto present = host::interface_addresses();
+  if (!present) return fail(present.error());
+  const auto within = host::check_subnet(settings.wg_subnet, "WG_SUBNET", settings.wg_interface, *present);
+  if (!within) return fail(within.error());
+  if (!within->empty()) {
+    const host::InterfaceAddress& first = within->front();
+    logger.warn(
+        "networks of this machine lie within the VPN's subnet: clients that get their addresses are not reached",
+        {{"subnet", to_string(settings.wg_subnet)},
+         {"interface", first.interface_name},
+         {"network", to_string(first.prefix)},
+         {"networks", std::to_string(within->size())}});
+  }
+  return {};
 }
 
 struct OpenTunnel {
@@ -205,9 +187,12 @@ int serve(const cli::Settings& settings, Logger& logger) {
   const auto network = describe_network(settings, has_replicas, host);
   if (!network) return cli::report(network.error(), cli::exit_code_of(network.error()));
 
-  Rules rules(host, settings.state_dir, logger);  // before the tunnel, so that they go after it
+  Surroundings surroundings(io, host, settings.state_dir, logger);  // before the tunnel: its rules go after it
   // An interface of ours by an earlier name would go on holding the port.
   for (const std::string& earlier : *earlier_interfaces) (void)tunnel::KernelTunnel::remove(earlier);
+  if (const Status free = check_subnet(settings, logger); !free) {
+    return cli::report(free.error(), cli::exit_code_of(free.error()));
+  }
   auto opened = open_tunnel(settings, clock, random, logger);
   if (!opened) {
     return cli::report({opened.error().code, settings.wg_interface + ": " + opened.error().message},
@@ -225,7 +210,9 @@ int serve(const cli::Settings& settings, Logger& logger) {
     if (!configured) return fail(cli::explain_port(settings, std::move(configured).error()));
     return configured;
   };
-  Status up = bring_up(settings, **tunnel, host, rules, *earlier_interfaces);
+  // There is no key yet, nor a peer.
+  Status up = surroundings.bring_up(describe_rules(settings, *earlier_interfaces),
+                                    {settings.wg_interface, {settings.wg_subnet}, settings.wg_mtu_bytes});
   if (up && !identity->key_from_store) up = use_key(identity->private_key);
   if (!up) return cli::report(up.error(), cli::exit_code_of(up.error()));
 
@@ -256,16 +243,21 @@ int serve(const cli::Settings& settings, Logger& logger) {
                                                **store, **tunnel, clock, random, make_post(io), make_delay(io), logger);
   if (!started) return cli::report_unusable_state(started.error());
   clients = std::move(*started);
+  (*tunnel)->on_foreign_change([&] { asio::post(io, [&] { clients->restore_tunnel(); }); });
 
-  const auto api = control::ApiServer::listen(
-      io,
-      {.address = settings.api_address,
-       .port = settings.api_port,
-       .socket_path = settings.api_socket,
-       .auth = settings.api_auth,
-       .token = identity->api_token},
-      {.clients = *clients, .tunnel = **tunnel, .random = random, .clock = clock, .logger = logger},
-      {.version = kVersion, .network = *network});
+  const auto api = control::ApiServer::listen(io,
+                                              {.address = settings.api_address,
+                                               .port = settings.api_port,
+                                               .socket_path = settings.api_socket,
+                                               .auth = settings.api_auth,
+                                               .token = identity->api_token},
+                                              {.clients = *clients,
+                                               .tunnel = **tunnel,
+                                               .random = random,
+                                               .clock = clock,
+                                               .logger = logger,
+                                               .surroundings = [&] { return surroundings.state(); }},
+                                              {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
   cli::warn_of_open_api(settings);
   // A store of the network may be away for long; that is no reason to start this process anew.

@@ -28,6 +28,7 @@ class Device::Impl {
   int closed_fd() const { return closed_.get(); }
 
   Status configure(const InterfaceUpdate& update);
+  Status listening() const;
   InterfaceSnapshot snapshot() const;
   std::optional<PeerSnapshot> peer(const PublicKey& key) const { return interface_.snapshot_of(key); }
   CounterValues counters() const;
@@ -65,6 +66,7 @@ class Device::Impl {
   std::uint16_t port_ = 0;
   std::uint32_t fwmark_ = 0;
   std::shared_ptr<io::Udp> sockets_;
+  Status listening_;  ///< the last attempt to open them
   protocol::Actions actions_;
   Outbox outbox_;
   Counters counters_;  ///< of what is sent under mutex_
@@ -148,6 +150,7 @@ Status Device::Impl::mark_sockets(std::uint32_t fwmark) {
 void Device::Impl::use_sockets(std::shared_ptr<io::Udp> sockets) {
   // A free port that was taken stays ours over down and up, as in the kernel (socket.c: wg_socket_reinit).
   if (sockets != nullptr) port_ = sockets->port();
+  listening_ = {};
   sockets_ = sockets;
   worker_->use_sockets(std::move(sockets));
 }
@@ -157,9 +160,9 @@ void Device::Impl::set_up(bool up) {
   up_ = up;
   if (!up) {
     use_sockets(nullptr);
-  } else if (Status status = open_sockets(); !status) {
+  } else if (listening_ = open_sockets(); !listening_) {
     logger_.error("cannot listen; the next configuration or link up tries again",
-                  {{"interface", interface_name()}, {"error", status.error().message}});
+                  {{"interface", interface_name()}, {"error", listening_.error().message}});
   }
   actions_.clear();
   interface_.set_up(up, now(), actions_);
@@ -199,6 +202,11 @@ void Device::Impl::on_learned() {
 
 void Device::Impl::close() {
   CHECK(::eventfd_write(closed_.get(), 1) == 0);
+}
+
+Status Device::Impl::listening() const {
+  const std::lock_guard lock(mutex_);
+  return listening_;
 }
 
 InterfaceSnapshot Device::Impl::snapshot() const {
@@ -256,6 +264,9 @@ const std::string& Device::interface_name() const {
 }
 Status Device::configure(const InterfaceUpdate& update) {
   return impl_->configure(update);
+}
+Status Device::listening() const {
+  return impl_->listening();
 }
 InterfaceSnapshot Device::snapshot() const {
   return impl_->snapshot();

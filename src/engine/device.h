@@ -51,6 +51,8 @@ class Device {
   /// Applies a change, all or nothing. Sockets open at the first listen_port or private key while the link is up;
   /// listen_port 0 takes a free port. kUnavailable when the port is taken.
   Status configure(const protocol::InterfaceUpdate& update);
+  /// Success unless the sockets could not be opened as the link came up; the next configure() or link up tries again.
+  Status listening() const;
   protocol::InterfaceSnapshot snapshot() const;
   /// One peer, at a cost that does not grow with their number; nothing when there is none.
   std::optional<protocol::PeerSnapshot> peer(const PublicKey& key) const;

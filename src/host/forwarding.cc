@@ -34,4 +34,9 @@ Status enable_ipv4_forwarding(const std::string& path) {
   return fail(std::move(error));
 }
 
+Status check_ipv4_forwarding(const std::string& path) {
+  if (is_enabled(path)) return {};
+  return fail(ErrorCode::kUnavailable, "net.ipv4.ip_forward is not 1" + std::string(kCure));
+}
+
 }  // namespace vpn::host

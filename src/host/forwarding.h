@@ -12,4 +12,7 @@ namespace vpn::host {
 /// Host::enable_forwarding. `path` is another file in tests alone.
 Status enable_ipv4_forwarding(const std::string& path = "/proc/sys/net/ipv4/ip_forward");
 
+/// Success while it is on; else the cure.
+Status check_ipv4_forwarding(const std::string& path = "/proc/sys/net/ipv4/ip_forward");
+
 }  // namespace vpn::host

@@ -44,10 +44,15 @@ class Host {
   /// kPermissionDenied with the cure in the message.
   virtual Status enable_forwarding() = 0;
 
+  /// Success while what configure_link() and enable_forwarding() set up is so; else what is not, with the cure.
+  virtual Status check_link(const LinkConfig& config) = 0;
+
   /// Puts our one table in place, in one transaction: absent, present or left by a crash, afterwards it stands once,
   /// whole, and the tables of earlier interfaces are gone. Nobody else's rules are touched. Every packet meets either
   /// the rules that stood or these, so this may be called while packets flow.
   virtual Status apply_rules(const RulesConfig& config) = 0;
+  /// Whether the rules stand as apply_rules() left them.
+  virtual Result<bool> rules_stand() = 0;
   /// Removes our table; absent is no error.
   virtual Status remove_rules() = 0;
 

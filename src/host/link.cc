@@ -3,11 +3,15 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "host/interface_addresses.h"
 #include "netlink/socket.h"
 
@@ -94,6 +98,14 @@ Status set_addresses(Link& link, const LinkConfig& config) {
   return {};
 }
 
+// False as well when there is no such interface.
+bool is_up(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  name.copy(std::begin(request.ifr_name), IFNAMSIZ - 1);
+  return ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+}
+
 }  // namespace
 
 Status check_interface_name(std::string_view name) {
@@ -117,6 +129,22 @@ Status configure_link(const LinkConfig& config) {
   if (Status status = link.set_mtu(config.mtu_bytes); !status) return status;
   if (Status status = set_addresses(link, config); !status) return status;
   return link.set_up();
+}
+
+Status check_link(const LinkConfig& config) {
+  const std::string& name = config.interface_name;
+  if (!is_up(name)) return fail(ErrorCode::kUnavailable, name + " is down; `ip link set " + name + " up` mends it");
+  const auto present = interface_addresses();
+  if (!present) return fail(present.error());
+  for (const IpPrefix& address : config.addresses) {
+    const bool there = std::ranges::any_of(*present, [&](const InterfaceAddress& entry) {
+      return entry.interface_name == name && entry.prefix == address;
+    });
+    if (there) continue;
+    return fail(ErrorCode::kUnavailable, name + " has lost its address " + to_string(address) + "; `ip address add " +
+                                             to_string(address) + " dev " + name + "` mends it");
+  }
+  return {};
 }
 
 }  // namespace vpn::host

@@ -18,4 +18,7 @@ Status check_interface_name(std::string_view name);
 /// kInvalidArgument, kNotFound (no such interface), kPermissionDenied (NET_ADMIN), kIo with the kernel's words.
 Status configure_link(const LinkConfig& config);
 
+/// Host::check_link, but for forwarding.
+Status check_link(const LinkConfig& config);
+
 }  // namespace vpn::host

@@ -20,6 +20,11 @@ Status LinuxHost::enable_forwarding() {
   return enable_ipv4_forwarding();
 }
 
+Status LinuxHost::check_link(const LinkConfig& config) {
+  if (Status link = host::check_link(config); !link) return link;
+  return check_ipv4_forwarding();
+}
+
 Status LinuxHost::apply_rules(const RulesConfig& config) {
   RulesConfig ours = config;
   std::erase_if(ours.earlier_interfaces, [](const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; });
@@ -35,7 +40,22 @@ Status LinuxHost::apply_rules(const RulesConfig& config) {
     return fail(std::move(error));
   }
   ruled_interface_ = config.interface_name;
+  standing_rules_ = list_rules().value_or("");  // gone again already: they do not stand
   return {};
+}
+
+Result<bool> LinuxHost::rules_stand() {
+  const auto present = list_rules();
+  if (!present) return fail(present.error());
+  return !present->empty() && *present == standing_rules_;
+}
+
+Result<std::string> LinuxHost::list_rules() const {
+  const std::string table = table_name(ruled_interface_);
+  const auto tables = run_nftables("list tables inet\n");
+  if (!tables) return fail(tables.error());
+  if (("\n" + *tables).find("\ntable inet " + table + "\n") == std::string::npos) return "";
+  return run_nftables("list table inet " + table + "\n");
 }
 
 Status LinuxHost::remove_rules() {

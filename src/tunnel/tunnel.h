@@ -81,6 +81,9 @@ class Tunnel {
 
   /// Sets the interface's own key and port; peers stay. kUnavailable when the port is taken.
   virtual Status configure(const InterfaceConfig& config) = 0;
+  /// Success while it hears its peers, as far as that is its own matter: not when its port could not be opened as the
+  /// link came up. The link itself is the host's.
+  virtual Status ready() const = 0;
   /// Applies a delta, all or nothing. Removing an unknown key is no error; setting a peer moves its allowed IPs here
   /// from any peer that held them. kExhausted above the tunnel's own limit.
   virtual Status apply(const Delta& delta) = 0;
@@ -95,6 +98,10 @@ class Tunnel {
   virtual std::vector<PeerEndpoint> take_learned_endpoints() = 0;
   /// `listener` is called, on any thread, when there are some to take; it must only post. Set once, before traffic.
   virtual void on_learned_endpoints(std::function<void()> listener) = 0;
+
+  /// `listener` is called, on any thread, after somebody else (`wg set`) changed the tunnel, where it hears of that; it
+  /// must only post.
+  virtual void on_foreign_change(std::function<void()> listener) = 0;
 };
 
 }  // namespace vpn::tunnel

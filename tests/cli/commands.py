@@ -242,6 +242,21 @@ class Serve(CommandTest):
         finally:
             subprocess.run("ip link delete wg0".split(), check=True)
 
+    def test_refuses_a_subnet_that_the_machine_is_in(self):
+        for command in ("link add lan0 type veth peer name other", "address add 10.77.0.1/24 dev lan0", "link set lan0 up"):
+            subprocess.run(["ip", *command.split()], check=True)
+        try:
+            for subnet in ("10.77.0.1/24", "10.77.0.129/25"):
+                done = run("serve", settings={"WG_SUBNET": subnet})
+                self.assertEqual(done.returncode, 2, done)
+                for word in ("WG_SUBNET", "lan0", "10.77.0.1/24", "for example 192.168.2.1/24"):
+                    self.assertIn(word, done.stderr)
+                self.assertNotIn("wg0", links())
+            with Gateway(WG_SUBNET="10.77.0.9/16") as gateway:
+                gateway.wait_for("network=10.77.0.1/24")
+        finally:
+            subprocess.run("ip link delete lan0".split(), check=True)
+
     def test_a_second_gateway_on_the_same_store_is_refused(self):
         with Gateway():
             done = run("serve", settings={"WG_INTERFACE": "wg9", "WG_PORT": "51999", "API_PORT": "3999",
@@ -252,7 +267,8 @@ class Serve(CommandTest):
 
     def test_a_taken_port_is_named(self):
         with Gateway():
-            settings = {"STATE_DIR": "/var/lib/b", "WG_INTERFACE": "wg9", "API_SOCKET": "/run/b.sock"}
+            settings = {"STATE_DIR": "/var/lib/b", "WG_INTERFACE": "wg9", "API_SOCKET": "/run/b.sock",
+                        "WG_SUBNET": "192.168.9.1/24"}
             done = run("serve", settings={**settings, "API_PORT": "3999"})
             self.assertEqual(done.returncode, 1, done)
             self.assertIn("WG_PORT=51820: ", done.stderr)

@@ -125,6 +125,19 @@ def mtu_edges():
         transfers(world.west, world.east, INNER["east"][IPV4], 5005, 20)
 
 
+def largest():
+    """Packets of the largest MTU pass whole, in datagrams as large as UDP has them."""
+    world = World()
+    for peer in (world.west, world.east):
+        peer.node.run("ip link set veth mtu 65535")
+        peer.node.run("ip link set tun0 mtu 65475")
+    for address in (INNER["east"][IPV4], INNER["east"][IPV6]):
+        header = 48 if ":" in address else 28
+        pings(world.west.node, address, 3, f"-M do -s {65475 - header}")
+        pings(world.west.node, address, 3, f"-M do -s {65474 - header}")
+    transfers(world.west, world.east, INNER["east"][IPV4], 5006, 20)
+
+
 def unreachable():
     """The sender is told at once that nobody has the destination, and that a peer's address is not known."""
     world = World()
@@ -249,7 +262,7 @@ def thousands_of_peers():
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (ours_to_stock, stock_to_ours, ours_to_ours, mtu_edges, unreachable, ports,
+    cases = {case.__name__: case for case in (ours_to_stock, stock_to_ours, ours_to_ours, mtu_edges, largest, unreachable, ports,
                                               containers, environment, thousands_of_peers)}
     if len(sys.argv) != 2 or sys.argv[1] not in cases:
         print(__doc__ + "\ncases: " + " ".join(cases))

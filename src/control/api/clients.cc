@@ -111,8 +111,8 @@ Response list_one(const Client* client, const ApiBackend& backend) {
   return response;
 }
 
-Response list_all(ApiContext& context) {
-  BulkSlot slot = take_bulk_slot(context);
+Response list_all(const Request& request, ApiContext& context) {
+  BulkSlot slot = take_bulk_slot(request, context);
   if (!slot) return too_many_bulk_answers();
   auto status = context.backend.tunnel.status();
   auto listing = std::make_shared<ClientListing>(context.backend.clients,
@@ -127,7 +127,7 @@ Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
   const auto asked = asked_client(request.query(), context.backend.clients);
   if (!asked) co_return error_response(asked.error());
   if (*asked) co_return list_one(**asked, context.backend);
-  co_return list_all(context);
+  co_return list_all(request, context);
 }
 
 }  // namespace vpn::control

@@ -21,10 +21,22 @@ void append_strings(SecretText& out, const std::vector<std::string>& strings) {
   out += ']';
 }
 
+/// Of the clients' service, and of what carries their packets.
+Health health_of(const ApiBackend& backend) {
+  Health health = backend.clients.health();
+  Status flow = backend.tunnel.ready();
+  if (flow && backend.surroundings) flow = backend.surroundings();
+  if (health.tunnel_ok && !flow) {
+    health.tunnel_ok = false;
+    health.tunnel_detail = flow.error().message;
+  }
+  return health;
+}
+
 }  // namespace
 
 Awaitable<Response> get_health(const Request& request, ApiContext& context) {
-  const Health health = context.backend.clients.health();
+  const Health health = health_of(context.backend);
   Response response{.status = health.ok() ? HttpStatus::ok : HttpStatus::service_unavailable};
   SecretText& body = response.body;
   body.append(R"({"status":")").append(status_word(health.ok()));

@@ -248,6 +248,21 @@ TEST(Http, DoesNotLetASlowSenderBuyTimeByDribbling) {
   EXPECT_EQ(gateway.counters().connections_timed_out, 1u);
 }
 
+TEST(Http, DoesNotLetASlowSenderBuyTimeByExpectingToContinue) {
+  TestGateway gateway([](ApiOptions& options) { options.limits.request_time = milliseconds(2000); });
+  RawClient client = gateway.connect();
+  client.send("POST /client HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 60\r\n");
+  const auto start = std::chrono::steady_clock::now();
+  char byte;
+  const timeval pace{.tv_sec = 1, .tv_usec = 500'000};
+  ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVTIMEO, &pace, sizeof pace);
+  ASSERT_TRUE(::recv(client.fd(), &byte, 1, 0) < 0 && errno == EAGAIN);
+  ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  EXPECT_EQ(client.send("\r\n").receive().status, 100);
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(3400)) << "its 2 s began anew";
+}
+
 TEST(Http, KeepsAnIdleConnectionLongerThanASlowRequest) {
   TestGateway gateway([](ApiOptions& options) {
     options.limits.request_time = milliseconds(50);
@@ -260,22 +275,43 @@ TEST(Http, KeepsAnIdleConnectionLongerThanASlowRequest) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(300));
 }
 
-TEST(Http, ClosesOnACallerThatDoesNotRead) {
-  TestGateway gateway([](ApiOptions& options) { options.limits.write_time = milliseconds(100); });
+void add_clients(TestGateway& gateway, std::uint32_t count) {
   gateway.on_strand([&] {
-    for (std::uint32_t i = 0; i < 60'000; ++i) {
+    for (std::uint32_t i = 0; i < count; ++i) {
       Client client{};
       client.address = IpAddress::v4(0x0a000002 + i);
       store_le32(client.public_key.bytes.data(), i + 1);
       gateway.clients.insert(client);
     }
   });
+}
+
+RawClient ask_for_a_long_answer(TestGateway& gateway) {
   RawClient client = gateway.connect();
   const int small = 4096;
   ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   client.send("GET /clients HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  return client;
+}
+
+TEST(Http, ClosesOnACallerThatDoesNotRead) {
+  TestGateway gateway([](ApiOptions& options) { options.limits.write_time = milliseconds(100); });
+  add_clients(gateway, 60'000);
+  const RawClient client = ask_for_a_long_answer(gateway);
   const auto start = std::chrono::steady_clock::now();
   while (gateway.counters().connections_timed_out == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  }
+}
+
+TEST(Http, ClosesOnACallerThatHardlyReads) {
+  TestGateway gateway([](ApiOptions& options) { options.limits.write_time = milliseconds(200); });
+  add_clients(gateway, 60'000);
+  const RawClient client = ask_for_a_long_answer(gateway);
+  const auto start = std::chrono::steady_clock::now();
+  char byte;
+  while (gateway.counters().connections_timed_out == 0) {
+    ASSERT_EQ(::recv(client.fd(), &byte, 1, 0), 1);
     ASSERT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
   }
 }

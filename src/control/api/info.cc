@@ -5,9 +5,9 @@
 namespace vpn::control {
 namespace {
 
-Response print_status(ApiContext& context, WgFormat format) {
+Response print_status(const Request& request, ApiContext& context, WgFormat format) {
   if (const Status known = context.backend.clients.ready(); !known) return error_response(known.error());
-  BulkSlot slot = take_bulk_slot(context);
+  BulkSlot slot = take_bulk_slot(request, context);
   if (!slot) return too_many_bulk_answers();
   auto status = context.backend.tunnel.status();
   if (!status) return error_response(status.error());
@@ -17,12 +17,12 @@ Response print_status(ApiContext& context, WgFormat format) {
 
 }  // namespace
 
-Awaitable<Response> get_info(const Request&, ApiContext& context) {
-  co_return print_status(context, WgFormat::kShow);
+Awaitable<Response> get_info(const Request& request, ApiContext& context) {
+  co_return print_status(request, context, WgFormat::kShow);
 }
 
-Awaitable<Response> get_info_conf(const Request&, ApiContext& context) {
-  co_return print_status(context, WgFormat::kShowconf);
+Awaitable<Response> get_info_conf(const Request& request, ApiContext& context) {
+  co_return print_status(request, context, WgFormat::kShowconf);
 }
 
 Response answer_in_pieces(std::string_view content_type, std::function<bool(SecretText&)> next_piece, BulkSlot slot) {
@@ -34,10 +34,11 @@ Response answer_in_pieces(std::string_view content_type, std::function<bool(Secr
   return response;
 }
 
-BulkSlot take_bulk_slot(ApiContext& context) {
-  if (context.bulk_answers_in_use >= context.bulk_answer_limit) return nullptr;
-  ++context.bulk_answers_in_use;
-  return BulkSlot(&context.bulk_answers_in_use);
+BulkSlot take_bulk_slot(const Request& request, ApiContext& context) {
+  std::size_t& under_way = request.on_unix_socket ? context.unix_bulk_answers : context.tcp_bulk_answers;
+  if (under_way >= context.bulk_answer_limit) return nullptr;
+  ++under_way;
+  return BulkSlot(&under_way);
 }
 
 Response too_many_bulk_answers() {

@@ -30,7 +30,7 @@ void Request::clear() {
   for (std::string* text : {&target, &host, &origin, &sec_fetch_site, &content_type, &content_encoding}) text->clear();
   wipe_and_clear(authorization);
   wipe_and_clear(body);
-  has_host = http_1_0 = expects_continue = authorized = false;
+  has_host = http_1_0 = expects_continue = authorized = on_unix_socket = false;
 }
 
 RequestParser::RequestParser(Request& request, std::size_t header_limit_bytes, std::size_t body_limit_bytes)

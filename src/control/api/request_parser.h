@@ -30,6 +30,7 @@ struct Request {
   bool http_1_0 = false;
   bool expects_continue = false;
   bool authorized = false;  ///< the caller may see more than what everyone may
+  bool on_unix_socket = false;
 
   /// The target up to '?', and what follows it.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }

@@ -14,7 +14,8 @@ struct ApiContext {
   ApiBackend backend;
   ServerInfo info;
   std::size_t bulk_answer_limit;
-  std::size_t bulk_answers_in_use = 0;
+  std::size_t tcp_bulk_answers = 0;   ///< under way
+  std::size_t unix_bulk_answers = 0;  ///< nobody on TCP keeps the administrator from his
 };
 
 /// The request and the context outlive the call.
@@ -36,7 +37,7 @@ Awaitable<Response> get_api_export(const Request& request, ApiContext& context);
 Response answer_in_pieces(std::string_view content_type, std::function<bool(SecretText&)> next_piece, BulkSlot slot);
 
 /// A place among the big answers under way, null when ApiLimits::bulk_answers are; and the 503 for that case.
-BulkSlot take_bulk_slot(ApiContext& context);
+BulkSlot take_bulk_slot(const Request& request, ApiContext& context);
 Response too_many_bulk_answers();
 
 }  // namespace vpn::control

@@ -218,6 +218,21 @@ TEST(GetHealth, TellsTheStateAndTheWordsOnlyToThoseWhoMayCall) {
   EXPECT_EQ(stranger.body, R"({"status":"failing","store":"failing","tunnel":"ok"})");
 }
 
+TEST(GetHealth, TellsThatPacketsDoNotFlow) {
+  Status machine;
+  TestGateway gateway({}, [&machine] { return machine; });
+  EXPECT_EQ(gateway.ask("GET", "/health").status, 200);
+  gateway.on_strand([&] { machine = vpn::fail(ErrorCode::kUnavailable, "wg0 is down"); });
+  const Answer down = gateway.ask("GET", "/health");
+  EXPECT_EQ(down.status, 503);
+  EXPECT_EQ(down.body, R"({"status":"failing","store":"ok","tunnel":"failing","message":"wg0 is down"})");
+  gateway.on_strand([&] { machine = {}; });
+  gateway.tunnel.set_ready(vpn::fail(ErrorCode::kUnavailable, "UDP port 51820 is taken"));
+  const Answer deaf = gateway.ask("GET", "/health");
+  EXPECT_EQ(deaf.status, 503);
+  EXPECT_EQ(deaf.body, R"({"status":"failing","store":"ok","tunnel":"failing","message":"UDP port 51820 is taken"})");
+}
+
 TEST(GetHealth, TellsSinceWhenWhatIsReadMayBeStaleAndTheFaultsToThoseWhoMayCall) {
   TestGateway gateway;
   gateway.on_strand([&] { gateway.clients.health_now.faults = {"document \"7\": no key", "and 3 more"}; });
@@ -375,6 +390,8 @@ TEST(GetClients, BoundsTheLongAnswersUnderWay) {
   const Answer second = gateway.ask("GET", "/clients");
   EXPECT_EQ(second.status, 503);
   EXPECT_EQ(gateway.ask("GET", "/clients?name=client-1").status, 200) << "one client is no long answer";
+  EXPECT_EQ(gateway.connect_unix().send(TestGateway::request("GET", "/clients")).receive().status, 200)
+      << "the administrator has places of his own";
   EXPECT_EQ(second.headers.at("retry-after"), "1");
   EXPECT_EQ(unread.receive().status, 200);
   EXPECT_EQ(gateway.ask("GET", "/info").status, 200) << "the place is free again";

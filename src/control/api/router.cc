@@ -81,6 +81,7 @@ std::variant<Handler, Response> resolve(Request& request, const AuthPolicy& poli
   CallerHeaders caller{{}, request.origin, request.sec_fetch_site, request.authorization};
   if (request.has_host) caller.host = request.host;
   const AuthDecision decision = decide(policy, caller);
+  request.on_unix_socket = policy.unix_socket;
   request.authorized = decision == AuthDecision::kAllowed;
   if (!request.authorized && (route == nullptr || !route->open)) return refuse(decision);
   if (route == nullptr) return error_response(HttpStatus::not_found, "no such path; GET /api-export lists them");

@@ -26,7 +26,8 @@ struct Route {
 std::span<const Route> routes();
 
 /// Decides by the headers alone whether this request may be answered, and by whom: a handler, or the refusal itself
-/// (404, 405, 401, 403, 415). Sets request.authorized. Who may not call does not learn which paths exist.
+/// (404, 405, 401, 403, 415). Sets request.authorized and on_unix_socket. Who may not call does not learn which paths
+/// exist.
 std::variant<Handler, Response> resolve(Request& request, const AuthPolicy& policy);
 
 }  // namespace vpn::control

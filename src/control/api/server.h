@@ -31,11 +31,13 @@ struct ApiLimits {
   std::size_t tcp_connections = 1024;                ///< above: a stranger's makes room, else 503 and closed
   std::size_t unix_connections = 64;                 ///< of their own, so that the administrator always gets in
   std::size_t refusals = 128;                        ///< connections that are being told 503; above: closed unheard
-  std::size_t bulk_answers = 4;                      ///< /clients, /info and /info/conf under way at once; above: 503
+  /// /clients, /info and /info/conf under way at once, over TCP and over the unix socket each; above: 503.
+  std::size_t bulk_answers = 4;
+  std::size_t write_bytes = std::size_t{256} << 10;  ///< what a caller must take of an answer in write_time
 
   std::chrono::milliseconds request_time{10'000};  ///< from a request's first byte (or the connection) to its last
   std::chrono::milliseconds idle_time{65'000};     ///< between two requests of a connection
-  std::chrono::milliseconds write_time{10'000};    ///< without any progress of an answer
+  std::chrono::milliseconds write_time{10'000};    ///< for the next write_bytes of an answer, or for its rest
   std::chrono::milliseconds linger_time{2'000};    ///< for the caller to read a last answer before the socket is closed
   /// How late a deadline may be noticed: one wake-up per interval while there are connections, none without.
   std::chrono::milliseconds sweep_interval{500};
@@ -64,6 +66,8 @@ struct ApiBackend {
   Random& random;
   const Clock& clock;
   Logger& logger;
+  /// Whether packets pass the machine around the tunnel, and if not, why; for /health. May be empty.
+  std::function<Status()> surroundings = {};
 };
 
 /// What happened so far; a remote can make these grow, never the log.

@@ -165,8 +165,8 @@ Awaitable<bool> Session::receive_body() {
       refusal_ = std::move(*refusal);
       co_return false;
     }
+    // Under the request's deadline: a wait for this is no time gained.
     if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
-    expire_in(server_->limits.request_time);
   }
   parser_->eager(true);
   while (!parser_->is_done()) {
@@ -185,6 +185,13 @@ Awaitable<bool> Session::read_more() {
 }
 
 Awaitable<bool> Session::send(Response& response) {
+  expect_progress();
+  const bool sent = co_await send_whole(response);
+  deadline_ = std::chrono::steady_clock::time_point::max();
+  co_return sent;
+}
+
+Awaitable<bool> Session::send_whole(Response& response) {
   const bool head = request_.method == Verb::head;
   const bool pieces = static_cast<bool>(response.next_piece);
   // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
@@ -220,13 +227,18 @@ Awaitable<bool> Session::write_pieces(Response& response, bool chunked) {
 
 Awaitable<bool> Session::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    expire_in(server_->limits.write_time);
     auto [error, size] = co_await socket_.async_write_some(asio::buffer(bytes), kAwait);
     if (error) co_return false;
     bytes.remove_prefix(size);
+    taken_bytes_ += size;
+    if (taken_bytes_ >= server_->limits.write_bytes) expect_progress();
   }
-  deadline_ = std::chrono::steady_clock::time_point::max();
   co_return true;
+}
+
+void Session::expect_progress() {
+  taken_bytes_ = 0;
+  expire_in(server_->limits.write_time);
 }
 
 // Closing a socket with unread bytes resets the connection, and the caller may lose our last answer: so say that

@@ -55,8 +55,10 @@ class Session {
   Awaitable<bool> read_more();
   bool parse();
   Awaitable<bool> send(Response& response);
+  Awaitable<bool> send_whole(Response& response);
   Awaitable<bool> write(std::string_view bytes);
   Awaitable<bool> write_pieces(Response& response, bool chunked);
+  void expect_progress();
   Awaitable<void> linger();
   bool asks_for_keep_alive() const;
 
@@ -78,7 +80,8 @@ class Session {
   std::optional<std::variant<Handler, Response>> decision_;
   std::optional<Response> refusal_;
   SecretText out_;
-  bool idle_ = false;  // between two requests, or behind the last
+  std::size_t taken_bytes_ = 0;  // of the answer, since it was last asked for progress
+  bool idle_ = false;            // between two requests, or behind the last
   bool keep_alive_ = true;
 };
 

@@ -270,14 +270,15 @@ class TestGateway {
  public:
   static constexpr std::string_view kToken = "test-token-0123456789";
 
-  explicit TestGateway(const std::function<void(ApiOptions&)>& adjust = {}) : guard_(io_.get_executor()) {
+  explicit TestGateway(const std::function<void(ApiOptions&)>& adjust = {}, std::function<Status()> surroundings = {})
+      : guard_(io_.get_executor()) {
     ApiOptions options{.address = IpAddress::v4(0x7f000001), .port = 0, .socket_path = directory_.socket_path()};
     options.limits.sweep_interval = std::chrono::milliseconds(20);
     if (adjust) adjust(options);
     ServerInfo info{.version = "2.0.0", .network = {}};
     info.network.server_ip = "192.168.1.67";
     info.network.server_port = 51820;
-    server_ = *ApiServer::listen(io_, options, {clients, tunnel, random, clock, logger}, info);
+    server_ = *ApiServer::listen(io_, options, {clients, tunnel, random, clock, logger, std::move(surroundings)}, info);
     thread_ = std::thread([this] { io_.run(); });
   }
   TestGateway(const TestGateway&) = delete;

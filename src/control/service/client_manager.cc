@@ -150,6 +150,10 @@ void ClientManager::change(const PublicKey& key, Mutation mutation, StatusCallba
   if (Status queued = committer_.submit(std::move(mutation), answer); !queued) done(std::move(queued));
 }
 
+void ClientManager::restore_tunnel() {
+  if (loading_ == Loading::kDone) reconciler_.restore();
+}
+
 // --- What the store's thread posts. Each message is newer than those before it. ---
 
 void ClientManager::on_commit(Committer::Batch batch) {
@@ -182,6 +186,7 @@ void ClientManager::apply(const Mutation& mutation, Roster::Keys& changed) {
     Client client = *known;
     client.enabled = set->enabled;
     roster_.put(std::move(client), changed);
+    changed.push_back(set->public_key);  // also when it was so: the tunnel may hold something else
   }
 }
 

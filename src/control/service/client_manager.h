@@ -61,6 +61,9 @@ class ClientManager final : public ClientService {
   /// Refuses further requests and commits those that were accepted; their answers have been posted when it returns.
   void stop() { committer_.stop(); }
 
+  /// Somebody else changed the tunnel: the clients' peers are made again what they should be.
+  void restore_tunnel();
+
   Status ready() const override;
   const PublicKey& server_key() const override { return server_key_; }
   void create(NewClient request, ClientCallback done) override;

@@ -160,6 +160,25 @@ TEST_F(ClientManagerTest, DisablesEnablesAndRemoves) {
   EXPECT_THAT(answers(), ElementsAre("create 4: ok 192.168.2.2")) << "a removed client's does not";
 }
 
+TEST_F(ClientManagerTest, MendsAPeerThatSomebodyElseTouched) {
+  start();
+  ask_create(1);
+  ask_create(2);
+  (void)answers();
+  ASSERT_TRUE(tunnel_.apply({.set = {}, .remove = {contract::key(1)}}));
+  ask_enabled(1, true);
+  EXPECT_THAT(answers(), ElementsAre("enable 1: ok"));
+  EXPECT_THAT(peers(), UnorderedElementsAre("1 192.168.2.2/32", "2 192.168.2.3/32"));
+
+  const tunnel::Peer foreign{.public_key = contract::key(9),
+                             .preshared_key = std::nullopt,
+                             .allowed_ips = {*IpPrefix::parse("192.168.2.2/31"), *IpPrefix::parse("192.168.2.2/32")}};
+  ASSERT_TRUE(tunnel_.apply({.set = {foreign}, .remove = {contract::key(2)}}));
+  manager_->restore_tunnel();
+  EXPECT_THAT(peers(), UnorderedElementsAre("1 192.168.2.2/32", "2 192.168.2.3/32", "9 192.168.2.2/31"))
+      << "what is nobody's but theirs may stay";
+}
+
 TEST_F(ClientManagerTest, RefusesAnUnknownKey) {
   start();
   ask_remove(1);

@@ -16,10 +16,15 @@ Reconciler::Reconciler(tunnel::Tunnel& tunnel, Wanted wanted, Delay delay, Logge
     : tunnel_(tunnel), wanted_(std::move(wanted)), delay_(std::move(delay)), logger_(logger), pause_(kFirstPause) {}
 
 void Reconciler::converge() {
-  if (Status applied = apply_difference(); !applied) return fall_behind(std::move(applied).error());
+  if (Status applied = apply_difference(Foreign::kRemoved); !applied) return fall_behind(std::move(applied).error());
   if (!state_) logger_.info("the tunnel holds the stored clients again");
   state_ = {};
   pause_ = kFirstPause;
+}
+
+void Reconciler::restore() {
+  if (!state_) return;  // the next attempt of converge() does it
+  if (Status applied = apply_difference(Foreign::kKept); !applied) fall_behind(std::move(applied).error());
 }
 
 void Reconciler::apply(const tunnel::Delta& delta) {
@@ -31,10 +36,11 @@ void Reconciler::apply(const tunnel::Delta& delta) {
   fall_behind(std::move(applied).error());
 }
 
-Status Reconciler::apply_difference() {
+Status Reconciler::apply_difference(Foreign foreign) {
   const auto status = tunnel_.status();
   if (!status) return fail(status.error());
-  const tunnel::Delta difference = tunnel::diff(wanted_(), status->peers);
+  tunnel::Delta difference = tunnel::diff(wanted_(), status->peers);
+  if (foreign == Foreign::kKept) difference.remove.clear();
   if (difference.empty()) return {};
   return tunnel_.apply(difference);
 }

@@ -26,6 +26,8 @@ class Reconciler {
   /// Applies the difference between what is wanted and what the tunnel holds. At the start; after a failure it is
   /// repeated by itself.
   void converge();
+  /// The same without removals: after a change by somebody else, whose own peers may stay until the next start.
+  void restore();
   /// Applies a change.
   void apply(const tunnel::Delta& delta);
 
@@ -33,7 +35,8 @@ class Reconciler {
   const Status& state() const { return state_; }
 
  private:
-  Status apply_difference();
+  enum class Foreign { kRemoved, kKept };
+  Status apply_difference(Foreign foreign);
   void fall_behind(Error error);
 
   tunnel::Tunnel& tunnel_;

@@ -272,7 +272,7 @@ void LinuxUdp::receive(IpFamily family, UdpReadBatch& batch) {
   for (std::size_t i = 0; count > 0 && i < static_cast<std::size_t>(count); ++i) {
     const std::size_t size = messages[i].msg_len;
     msghdr& message = messages[i].msg_hdr;
-    if (size == 0 || (message.msg_flags & MSG_TRUNC) != 0) continue;
+    if (size == 0) continue;
     ReceivedDatagrams received{.bytes = batch.room(i).first(size), .segment_bytes = size, .path = {}};
     received.path.remote = read_name(message);
     read_control(message, received);

@@ -116,6 +116,16 @@ TEST_P(LinuxUdpOnLoopback, StaysBelowTheSegmentAndSizeLimits) {
   expect_arrival(big);
 }
 
+TEST_P(LinuxUdpOnLoopback, CarriesTheLargestDatagramsWhole) {
+  const std::size_t largest = family_ == IpFamily::kV4 ? 65507 : 65527;
+  const auto datagrams = datagrams_of({100, largest, largest - 1, 100});
+  const UdpSendReport report = send(datagrams);
+  EXPECT_EQ(report.sent, 4u);
+  EXPECT_EQ(report.dropped, 0u);
+  expect_arrival(datagrams);
+  EXPECT_EQ(send(datagrams_of({largest + 1})).dropped, 1u);
+}
+
 TEST_P(LinuxUdpOnLoopback, AnswersFromTheAddressThatWasCalled) {
   send({{1}});
   Path back = receive(*to_, family_, 1).at(0).path;

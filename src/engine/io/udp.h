@@ -31,7 +31,7 @@ class UdpReadBatch {
  public:
   /// Receives of one call. What is not touched of the arena costs no memory.
   static constexpr std::size_t kMaxReceives = 16;
-  /// UDP_GRO joins datagrams up to what one could hold.
+  /// A datagram is at most 65,535 bytes with its header, and so is what UDP_GRO joins: none is cut off.
   static constexpr std::size_t kMaxReceiveBytes = 65536;
 
   UdpReadBatch();

@@ -6,6 +6,7 @@ namespace {
 // Codepoints, RFC 3168 section 5.
 constexpr unsigned kEcnMask = 3;
 constexpr unsigned kNotEct = 0;
+constexpr unsigned kEct1 = 1;
 constexpr unsigned kEct0 = 2;
 constexpr unsigned kCe = 3;
 
@@ -20,10 +21,20 @@ unsigned ecn(ByteView packet) {
   return (version(packet) == 4 ? packet[1] : packet[1] >> 4u) & kEcnMask;
 }
 
+/// RFC 6040 figure 4.
+unsigned merged(unsigned outer, unsigned inner) {
+  if (inner != kNotEct && outer == kCe) return kCe;
+  return inner == kEct0 && outer == kEct1 ? kEct1 : inner;
+}
+
+std::uint8_t with_ecn(std::uint8_t byte, unsigned codepoint, unsigned shift) {
+  return static_cast<std::uint8_t>((byte & ~(kEcnMask << shift)) | codepoint << shift);
+}
+
 /// Updates the checksum for the changed first word of the header (RFC 1624, equation 3).
-void set_ipv4_ce(MutableBytes packet) {
+void set_ipv4_ecn(MutableBytes packet, unsigned codepoint) {
   const std::uint16_t before = load_be16(packet.data());
-  packet[1] |= kCe;
+  packet[1] = with_ecn(packet[1], codepoint, 0);
   const std::uint16_t after = load_be16(packet.data());
   std::uint8_t* const field = packet.data() + kIpv4ChecksumOffset;
   std::uint32_t sum = static_cast<std::uint16_t>(~load_be16(field)) + static_cast<std::uint16_t>(~before) + 0u + after;
@@ -41,13 +52,13 @@ std::uint8_t outer_traffic_class(ByteView inner) {
 }
 
 void merge_outer_ecn(std::uint8_t outer_traffic_class, MutableBytes inner) {
-  if ((outer_traffic_class & kEcnMask) != kCe) return;
-  const unsigned codepoint = ecn(inner);
-  if (codepoint == kNotEct || codepoint == kCe) return;
+  const unsigned before = ecn(inner);
+  const unsigned after = merged(outer_traffic_class & kEcnMask, before);
+  if (after == before) return;
   if (version(inner) == 4) {
-    set_ipv4_ce(inner);
+    set_ipv4_ecn(inner, after);
   } else {
-    inner[1] |= kCe << 4;
+    inner[1] = with_ecn(inner[1], after, 4);
   }
 }
 

@@ -1,6 +1,6 @@
-// Explicit congestion notification through the tunnel (RFC 6040 section 4.1 for the outer byte; for the inner one the
-// kernel's rule, receive.c: only CE is carried in, and a packet that is not ECN-capable is delivered as it is). Pure
-// functions.
+// Explicit congestion notification through the tunnel (RFC 6040 section 4.1 for the outer byte, 4.2 for the inner one).
+// As in the kernel (receive.c: INET_ECN_decapsulate) a packet that is not ECN-capable is delivered as it is under an
+// outer CE, where the RFC has it dropped. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ constexpr std::uint8_t kHandshakeTrafficClass = 0x88;
 /// CE sent as ECT(0), as the outer path is a path of its own (kernel INET_ECN_encapsulate). 0 for anything else.
 std::uint8_t outer_traffic_class(ByteView inner);
 
-/// Marks the inner packet, a whole IPv4 or IPv6 header at least, as CE when the outer one was and the inner one is
-/// ECT(0) or ECT(1). The IPv4 header checksum stays right.
+/// Carries the outer packet's mark into the inner one, a whole IPv4 or IPv6 header at least: CE into what is ECT(0) or
+/// ECT(1), ECT(1) into what is ECT(0). The IPv4 header checksum stays right.
 void merge_outer_ecn(std::uint8_t outer_traffic_class, MutableBytes inner);
 
 }  // namespace vpn::engine::protocol

@@ -5,6 +5,7 @@
 //
 // What the kernel cannot do (docs/adr/0007):
 // - call the clients of another replica (InterfaceConfig::has_replicas), which configure() says in the log;
+// - tell of changes by others, such as `wg set`: enabling a client mends its peer, and so does the next start;
 // - look up one peer: peer() reads on, to half of them on average;
 // - take a large change as one: it goes in messages of some 250 peers, and when one fails, those before it stand and
 // the
@@ -57,6 +58,7 @@ class KernelTunnel final : public Tunnel {
   std::string_view kind() const override { return "kernel"; }
   const std::string& interface_name() const override { return options_.interface_name; }
   Status configure(const InterfaceConfig& config) override;
+  Status ready() const override { return {}; }  ///< a link whose port is taken does not come up
   Status apply(const Delta& delta) override;
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
@@ -64,6 +66,7 @@ class KernelTunnel final : public Tunnel {
   /// As of the last look, which is at most learn_interval ago.
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;
+  void on_foreign_change(std::function<void()>) override {}  ///< the kernel tells nobody
 
   /// Readable once the interface is gone, and the program should end.
   int closed_fd() const { return removal_.get(); }

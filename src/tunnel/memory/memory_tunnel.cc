@@ -33,6 +33,16 @@ Status MemoryTunnel::configure(const InterfaceConfig& config) {
   return {};
 }
 
+Status MemoryTunnel::ready() const {
+  const std::lock_guard lock(mutex_);
+  return ready_;
+}
+
+void MemoryTunnel::set_ready(Status ready) {
+  const std::lock_guard lock(mutex_);
+  ready_ = std::move(ready);
+}
+
 Status MemoryTunnel::apply(const Delta& delta) {
   const std::lock_guard lock(mutex_);
   if (Status status = take_failure(); !status) return status;

@@ -27,12 +27,14 @@ class MemoryTunnel final : public Tunnel {
   std::string_view kind() const override { return "memory"; }
   const std::string& interface_name() const override { return interface_name_; }
   Status configure(const InterfaceConfig& config) override;
+  Status ready() const override;
   Status apply(const Delta& delta) override;
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;
+  void on_foreign_change(std::function<void()>) override {}
 
   // --- What a test may do to it ---
 
@@ -40,6 +42,8 @@ class MemoryTunnel final : public Tunnel {
   void fail_next(std::size_t calls, Error error);
   /// Somebody else holds the port from now on.
   void occupy_port(std::uint16_t port);
+  /// ready() answers so from now on.
+  void set_ready(Status ready);
   /// An authenticated handshake of a peer, from `endpoint`. Nothing happens when the peer is unknown.
   void learn(const PublicKey& key, const Endpoint& endpoint, WallTime handshake);
   /// Traffic of a peer, in bytes, added to its counters. Nothing happens when the peer is unknown.
@@ -65,6 +69,7 @@ class MemoryTunnel final : public Tunnel {
   std::set<std::uint16_t> occupied_ports_;
   mutable std::size_t failures_left_ = 0;
   Error failure_;
+  Status ready_;
 };
 
 }  // namespace vpn::tunnel

@@ -51,11 +51,18 @@ Result<std::unique_ptr<UserspaceTunnel>> UserspaceTunnel::open(const engine::Dev
 
 Status UserspaceTunnel::open_uapi(const Clock& clock) {
   engine::UapiHandler handler{
-      .configure = [device = device_.get()](const InterfaceUpdate& update) { return device->configure(update); },
+      .configure = [this](const InterfaceUpdate& update) { return configure_for_others(update); },
       .snapshot = [device = device_.get()] { return device->snapshot(); }};
   auto uapi = engine::UapiServer::open(engine::kUapiDirectory, interface_name(), std::move(handler), clock);
   if (!uapi) return fail(std::move(uapi.error()));
   uapi_ = *std::move(uapi);
+  return {};
+}
+
+Status UserspaceTunnel::configure_for_others(const InterfaceUpdate& update) {
+  if (Status status = device_->configure(update); !status) return status;
+  const std::lock_guard lock(listener_mutex_);
+  if (foreign_listener_) foreign_listener_();
   return {};
 }
 
@@ -125,6 +132,11 @@ std::vector<PeerEndpoint> UserspaceTunnel::take_learned_endpoints() {
 
 void UserspaceTunnel::on_learned_endpoints(std::function<void()> listener) {
   device_->on_learned_endpoints(std::move(listener));
+}
+
+void UserspaceTunnel::on_foreign_change(std::function<void()> listener) {
+  const std::lock_guard lock(listener_mutex_);
+  foreign_listener_ = std::move(listener);
 }
 
 }  // namespace vpn::tunnel

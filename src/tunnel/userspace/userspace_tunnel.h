@@ -4,7 +4,9 @@
 // Owned by main. Safe from any thread, as the device is. Destruction removes the socket and the interface.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -25,12 +27,14 @@ class UserspaceTunnel final : public Tunnel {
   std::string_view kind() const override { return "userspace"; }
   const std::string& interface_name() const override { return device_->interface_name(); }
   Status configure(const InterfaceConfig& config) override;
+  Status ready() const override { return device_->listening(); }
   Status apply(const Delta& delta) override;
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;
+  void on_foreign_change(std::function<void()> listener) override;
 
   /// engine::Device::closed_fd: readable once the interface is gone, and the program should end.
   int closed_fd() const { return device_->closed_fd(); }
@@ -38,7 +42,10 @@ class UserspaceTunnel final : public Tunnel {
  private:
   explicit UserspaceTunnel(std::unique_ptr<engine::Device> device) : device_(std::move(device)) {}
   Status open_uapi(const Clock& clock);
+  Status configure_for_others(const engine::protocol::InterfaceUpdate& update);
 
+  std::mutex listener_mutex_;
+  std::function<void()> foreign_listener_;  ///< guarded by it: the UAPI socket serves before it is set
   std::unique_ptr<engine::Device> device_;
   std::unique_ptr<engine::UapiServer> uapi_;  ///< serves device_, so it goes first; may be null
 };
