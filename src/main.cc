@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -27,6 +28,7 @@
 #include "cli/client_command.h"
 #include "cli/command_line.h"
 #include "cli/dispatch.h"
+#include "cli/doctor_arguments.h"
 #include "cli/engine_arguments.h"
 #include "cli/health_command.h"
 #include "cli/key_command.h"
@@ -38,6 +40,8 @@
 #include "control/api/server.h"
 #include "control/service/client_manager.h"
 #include "control/service/endpoint_log.h"
+#include "doctor/examine.h"
+#include "doctor/report.h"
 #include "host/interface_addresses.h"
 #include "host/linux_host.h"
 #include "host/subnet.h"
@@ -285,9 +289,24 @@ int run_store(const cli::Arguments& arguments) {
   });
 }
 
+int run_doctor(const cli::Arguments& arguments) {
+  const auto read = cli::read_doctor_arguments(arguments);
+  if (const int* exit_code = std::get_if<int>(&read)) return *exit_code;
+  const auto& options = std::get<cli::DoctorArguments>(read);
+  const SystemClock clock;
+  const doctor::Examination examination = doctor::examine(options.settings, look_at_store, clock);
+  const auto& findings = examination.findings;
+  const int printed = cli::print(options.json ? doctor::to_json(findings) : doctor::to_text(findings));
+  const int exit_code = printed == cli::kSuccess ? doctor::exit_code_of(findings) : printed;
+  // A thread that waits for a name server cannot be called off, and must not meet the end of what it uses.
+  if (examination.hangs) std::_Exit(exit_code);
+  return exit_code;
+}
+
 constexpr std::array kCommands = {
     cli::Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
     cli::Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
+    cli::Command{"doctor", "What is wrong with this machine for a gateway, and what cures it", run_doctor},
     cli::Command{"health", "Whether the gateway on this machine is well", cli::run_health},
     cli::Command{"store", "Copies, exports and imports clients between stores", run_store},
     cli::Command{"genkey", "Prints a fresh private key", cli::run_genkey},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -19,5 +20,9 @@ Result<std::unique_ptr<control::Store>> open_store(const cli::Settings& settings
                                                    Logger& logger);
 Result<std::unique_ptr<control::Store>> open_store(const cli::StoreLocation& location, const Clock& clock,
                                                    Random& random, Logger& logger);
+/// For `vpn-enabler doctor`: whether the store that the settings ask for could be used, and its description. Changes
+/// nothing there; may take as long as the store does. kNotFound, with a sentence for it: SQLite's file is not there
+/// yet.
+Result<std::string> look_at_store(const cli::Settings& settings);
 
 }  // namespace vpn

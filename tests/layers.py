@@ -38,8 +38,10 @@ MAY_INCLUDE = {
     # composition root opens them. No concrete store, tunnel or host.
     "cli": ["base", "control/api", "control/model", "control/service", "control/store/store.h",
             "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/uapi_server.h"],
+    # It looks with the eyes of `serve`: its settings, the host's facts, the mark of a link of ours.
+    "doctor": ["base", "netlink", "host", "cli", "tunnel/kernel/kernel_link.h"],
     # The composition root names everything.
-    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli", "open_store.h", "surroundings.h"],
+    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli", "doctor", "open_store.h", "surroundings.h"],
     "surroundings.h": ["base", "host"],
     "surroundings.cc": ["base", "host", "cli", "surroundings.h"],
     "open_store.h": ["base", "control/store/store.h", "cli"],
@@ -57,7 +59,8 @@ THIRD_PARTY = {
     r"mongoc/|bson/": ["control/store/mongodb"],
     r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp":
         ["control/api", "control/store/ltse", "main.cc", "surroundings.h"],
-    r"boost/json/": ["control/api", "control/store/ltse", "cli"],  # cli: exports of a store are JSON lines
+    # cli: exports of a store are JSON lines; doctor: its report
+    r"boost/json/": ["control/api", "control/store/ltse", "cli", "doctor"],
     r"boost/": ["control/api", "control/store/ltse"],
     r"CLI/|spdlog/|qrcodegen/": ["cli"],
 }

@@ -305,9 +305,9 @@ Result<std::unique_ptr<ChangeFeed>> LtseStore::follow() {
 
 Result<PrivateKey> LtseStore::server_key(const PrivateKey& fresh) {
   const Deadline deadline = in(kLoadTime);
-  if (Status ready = prepare(deadline); !ready) return fail(std::move(ready).error());
-  const DocumentId place{indices_.gateway, std::string(kServerKeyId)};
   const bool only_look = fresh.is_zero();
+  if (Status ready = only_look ? Status() : prepare(deadline); !ready) return fail(std::move(ready).error());
+  const DocumentId place{indices_.gateway, std::string(kServerKeyId)};
   if (!only_look) {
     const Write offer{
         .kind = Write::Kind::kCreate, .document = place, .source = {{"privateKey", reveal_base64(fresh)}}};
