@@ -72,6 +72,7 @@ control::Delay make_delay(asio::io_context& io) {
 
 Result<control::Network> describe_network(const cli::Settings& settings, bool has_replicas, host::Host& host) {
   control::Network network{.gateway = settings.wg_subnet,
+                           .gateway6 = settings.wg_subnet6,
                            .allowed_ips = settings.peer_allowed_ips,
                            .server_ip = settings.server_ip,
                            .server_port = settings.server_port};
@@ -85,9 +86,15 @@ Result<control::Network> describe_network(const cli::Settings& settings, bool ha
   return network;
 }
 
+host::LinkConfig describe_link(const cli::Settings& settings) {
+  host::LinkConfig link{settings.wg_interface, {settings.wg_subnet}, settings.wg_mtu_bytes};
+  if (settings.wg_subnet6) link.addresses.push_back(*settings.wg_subnet6);
+  return link;
+}
+
 host::RulesConfig describe_rules(const cli::Settings& settings, const std::vector<std::string>& earlier_interfaces) {
   return {.interface_name = settings.wg_interface,
-          .addresses = {settings.wg_subnet},
+          .addresses = describe_link(settings).addresses,
           .allowed_ips = settings.peer_allowed_ips,
           // Our clients do not come through the gateway that checks callers then.
           .closed_tcp_port = settings.api_auth == control::AuthMode::kOff ? settings.api_port : std::uint16_t{0},
@@ -95,17 +102,19 @@ host::RulesConfig describe_rules(const cli::Settings& settings, const std::vecto
           .earlier_interfaces = earlier_interfaces};
 }
 
-/// The VPN's subnet is no network that this machine is in already.
-Status check_subnet(const cli::Settings& settings, Logger& logger) {
+/// The VPN's subnets are no networks that this machine is in already.
+Status check_subnets(const cli::Settings& settings, Logger& logger) {
   const auto present = host::interface_addresses();
   if (!present) return fail(present.error());
-  const auto within = host::check_subnet(settings.wg_subnet, "WG_SUBNET", settings.wg_interface, *present);
-  if (!within) return fail(within.error());
-  if (!within->empty()) {
+  for (const IpPrefix& subnet : describe_link(settings).addresses) {
+    const char* name = subnet.address.is_v4() ? "WG_SUBNET" : "WG_SUBNET6";
+    const auto within = host::check_subnet(subnet, name, settings.wg_interface, *present);
+    if (!within) return fail(within.error());
+    if (within->empty()) continue;
     const host::InterfaceAddress& first = within->front();
     logger.warn(
         "networks of this machine lie within the VPN's subnet: clients that get their addresses are not reached",
-        {{"subnet", to_string(settings.wg_subnet)},
+        {{"subnet", to_string(subnet)},
          {"interface", first.interface_name},
          {"network", to_string(first.prefix)},
          {"networks", std::to_string(within->size())}});
@@ -194,7 +203,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
   Surroundings surroundings(io, host, settings.state_dir, logger);  // before the tunnel: its rules go after it
   // An interface of ours by an earlier name would go on holding the port.
   for (const std::string& earlier : *earlier_interfaces) (void)tunnel::KernelTunnel::remove(earlier);
-  if (const Status free = check_subnet(settings, logger); !free) {
+  if (const Status free = check_subnets(settings, logger); !free) {
     return cli::report(free.error(), cli::exit_code_of(free.error()));
   }
   auto opened = open_tunnel(settings, clock, random, logger);
@@ -215,8 +224,7 @@ int serve(const cli::Settings& settings, Logger& logger) {
     return configured;
   };
   // There is no key yet, nor a peer.
-  Status up = surroundings.bring_up(describe_rules(settings, *earlier_interfaces),
-                                    {settings.wg_interface, {settings.wg_subnet}, settings.wg_mtu_bytes});
+  Status up = surroundings.bring_up(describe_rules(settings, *earlier_interfaces), describe_link(settings));
   if (up && !identity->key_from_store) up = use_key(identity->private_key);
   if (!up) return cli::report(up.error(), cli::exit_code_of(up.error()));
 

@@ -43,7 +43,7 @@ Status Surroundings::bring_up(const host::RulesConfig& rules, const host::LinkCo
   if (!opened) return fail(opened.error());
   watch_ = *std::move(opened);
   if (Status ruled = apply_rules(); !ruled) return ruled;
-  if (Status forwarding = host_.enable_forwarding(); !forwarding) return forwarding;
+  if (Status forwarding = host_.enable_forwarding(link); !forwarding) return forwarding;
   if (Status configured = host_.configure_link(link); !configured) return configured;
   news_.assign(::fcntl(watch_->fd(), F_DUPFD_CLOEXEC, 0));
   watch();

@@ -104,6 +104,7 @@ int add_client(const ClientOptions& options, const Delivery& deliver) {
       .private_key = keys.private_key,
       .preshared_key = keys.preshared_key,
       .address = created->client_ip,
+      .address6 = created->client_ip6,
       .server_key = created->server_public_key,
       .server_host = created->server_ip,
       .server_port = created->server_port,

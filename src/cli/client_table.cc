@@ -10,8 +10,7 @@
 namespace vpn::cli {
 namespace {
 
-constexpr std::size_t kColumns = 7;
-using Row = std::array<std::string, kColumns>;
+using Row = std::vector<std::string>;
 
 /// Columns that a UTF-8 text takes, counting a character as one.
 std::size_t width(const std::string& text) {
@@ -51,6 +50,11 @@ std::string format_time(WallTime time) {
   return text.data();
 }
 
+/// "192.168.2.2/32" -> "192.168.2.2".
+std::string without_length(const std::string& prefix) {
+  return prefix.substr(0, prefix.find('/'));
+}
+
 const char* state_of(const control::ListedClient& client) {
   if (!client.obstacle.empty()) return "not served";
   return client.enabled ? "enabled" : "disabled";
@@ -60,20 +64,24 @@ const char* state_of(const control::ListedClient& client) {
 
 std::string format_client_table(std::span<const control::ListedClient> clients, WallTime now) {
   if (clients.empty()) return "No clients yet; `vpn-enabler client add laptop` makes the first.\n";
+  // All or none has one: it is the VPN that has IPv6.
+  const bool has_ipv6 = !clients.front().client_ip6.empty();
   std::vector<Row> rows = {{"NAME", "ADDRESS", "STATE", "HANDSHAKE", "RECEIVED", "SENT", "PUBLIC KEY"}};
   rows.reserve(clients.size() + 1);
   for (const control::ListedClient& client : clients) {
-    rows.push_back({client.name.empty() ? "-" : client.name, client.client_ip.substr(0, client.client_ip.find('/')),
-                    state_of(client), format_age(client.last_handshake, now), format_bytes(client.rx_bytes),
+    rows.push_back({client.name.empty() ? "-" : client.name, without_length(client.client_ip), state_of(client),
+                    format_age(client.last_handshake, now), format_bytes(client.rx_bytes),
                     format_bytes(client.tx_bytes), client.public_key});
+    if (has_ipv6) rows.back().insert(rows.back().begin() + 2, without_length(client.client_ip6));
   }
-  std::array<std::size_t, kColumns> widths{};
+  if (has_ipv6) rows.front().insert(rows.front().begin() + 2, "IPV6 ADDRESS");
+  std::vector<std::size_t> widths(rows.front().size());
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   }
   std::string out;
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i + 1 < kColumns; ++i) out += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) out += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
     out += row.back() + '\n';
   }
   return out;
@@ -87,7 +95,7 @@ std::string format_client_details(const control::ListedClient& client, WallTime 
   };
   std::string out = line("name", client.name.empty() ? "-" : client.name);
   out += line("public key", client.public_key);
-  out += line("address", client.client_ip);
+  out += line("address", client.client_ip + (client.client_ip6.empty() ? "" : ", " + client.client_ip6));
   out += line("state", client.obstacle.empty() ? state_of(client) : "enabled, but not served: " + client.obstacle);
   out += line("reaches", client.allowed_ips);
   out += line("created", format_time(client.created_at));

@@ -39,6 +39,17 @@ TEST(ClientTable, AlignsColumnsOfUtf8Names) {
       "phone  192.168.2.2  enabled   never       3.0 GiB   1.5 KiB  RfGgHnYbO8vq1Yb8rsBOcLKk0bJOmVrXhQFYBJ2OIzo=\n");
 }
 
+TEST(ClientTable, HasAColumnForIpv6WhereTheVpnHasIt) {
+  std::vector<control::ListedClient> clients = {client("laptop", 59s), client("phone", 59s)};
+  clients[0].client_ip6 = "fd00:2::c0a8:202/128";
+  clients[1].client_ip6 = "fd00:2::c0a8:20a/128";
+  const std::string table = format_client_table(clients, kNow);
+  EXPECT_NE(table.find("NAME    ADDRESS      IPV6 ADDRESS      STATE    "), std::string::npos) << table;
+  EXPECT_NE(table.find("laptop  192.168.2.2  fd00:2::c0a8:202  enabled  "), std::string::npos) << table;
+  EXPECT_NE(format_client_details(clients[1], kNow).find("address:        192.168.2.2/32, fd00:2::c0a8:20a/128\n"),
+            std::string::npos);
+}
+
 TEST(ClientTable, ShowsWhoIsEnabledAndYetNotServed) {
   control::ListedClient unserved = client("laptop", 7200s);
   unserved.obstacle = "its address 192.168.2.1 is the gateway's own";

@@ -128,6 +128,7 @@ void announce(const Settings& settings, const StartReport& report, Logger& logge
                             {"interface", settings.wg_interface},
                             {"tunnel", report.tunnel_kind},
                             {"subnet", to_string(settings.wg_subnet)},
+                            {"subnet6", settings.wg_subnet6 ? to_string(*settings.wg_subnet6) : ""},
                             {"public_key", to_string(report.public_key)},
                             {"api", api},
                             {"api_socket", settings.api_socket.string()},
@@ -137,9 +138,10 @@ void announce(const Settings& settings, const StartReport& report, Logger& logge
     return;
   }
   std::printf("vpn-enabler %s is serving\n", report.version);
-  std::printf("  WireGuard     %s, here UDP port %u on %s (%s), subnet %s\n", wireguard.c_str(),
+  const std::string subnet6 = settings.wg_subnet6 ? " and " + to_string(*settings.wg_subnet6) : "";
+  std::printf("  WireGuard     %s, here UDP port %u on %s (%s), subnet %s%s\n", wireguard.c_str(),
               static_cast<unsigned>(settings.wg_port), settings.wg_interface.c_str(), report.tunnel_kind.c_str(),
-              to_string(settings.wg_subnet).c_str());
+              to_string(settings.wg_subnet).c_str(), subnet6.c_str());
   std::printf("  public key    %s\n", to_string(report.public_key).c_str());
   std::printf("  API           %s and the unix socket %s\n", api.c_str(), settings.api_socket.c_str());
   if (!report.api_token_file.empty()) std::printf("  API token     in %s\n", report.api_token_file.c_str());

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/encoding.h"
+#include "control/model/network.h"
 
 namespace vpn::cli {
 namespace {
@@ -14,18 +15,25 @@ constexpr std::size_t kMaxAllowedIpsBytes = 1024;
 /// The smallest datagram that every IPv4 host takes (RFC 791), and the largest UDP payload less WireGuard's 32 bytes.
 constexpr std::uint64_t kMinMtuBytes = 576;
 constexpr std::uint64_t kMaxMtuBytes = 65'475;
+/// Below it an interface has no IPv6 (RFC 8200 section 5).
+constexpr std::uint64_t kMinIpv6MtuBytes = 1280;
 constexpr std::uint8_t kMinSubnetLength = 8;
 constexpr std::uint8_t kMaxSubnetLength = 30;
+/// Long enough to lie on one side of each border of is_for_no_subnet, and room for 32 bits behind it.
+constexpr std::uint8_t kMinSubnet6Length = 16;
+constexpr std::uint8_t kMaxSubnet6Length = 96;
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 /// What no host has as its address and no packet should come from: "this network" (RFC 1122 section 3.2.1.3), loopback,
-/// multicast and the reserved rest above it (RFC 1112 section 4).
-bool is_for_no_subnet(const IpAddress& v4) {
-  const std::uint32_t first_byte = v4.v4_host_order() >> 24;
-  return first_byte == 0 || first_byte == 127 || first_byte >= 224;
+/// multicast and the reserved rest above it (RFC 1112 section 4); in IPv6 ::/8, which holds loopback and embedded IPv4
+/// addresses, what is link-local, and multicast (RFC 4291 section 2.4).
+bool is_for_no_subnet(const IpAddress& address) {
+  const ByteView bytes = address.bytes();
+  if (address.is_v4()) return bytes[0] == 0 || bytes[0] == 127 || bytes[0] >= 224;
+  return bytes[0] == 0 || bytes[0] == 0xff || (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80);
 }
 
 /// 224.0.0.0/4 and ff00::/8.
@@ -83,6 +91,23 @@ Fault parse_subnet(std::string_view value, IpPrefix& out) {
   return {};
 }
 
+Fault parse_subnet6(std::string_view value, const IpPrefix& subnet, std::optional<IpPrefix>& out) {
+  const auto prefix = IpPrefix::parse(value);
+  if (!prefix) return "is not an IPv6 address with a prefix length";
+  const IpAddress& own = prefix->address;
+  if (own.is_v4()) return "is an IPv4 address, which WG_SUBNET is for";
+  if (prefix->length < kMinSubnet6Length || prefix->length > kMaxSubnet6Length)
+    return "needs a prefix length from 16 to 96, so that clients' IPv4 addresses fit behind it";
+  if (is_for_no_subnet(own)) return "is in ::/8, fe80::/10 or ff00::/8, where no client can have an address";
+  if (own == prefix->masked().address) return "is the subnet's network address, and the gateway needs one of its own";
+  const IpAddress last_32_bits = IpAddress::v4_from_bytes(own.bytes().data() + 12);
+  const bool could_be_a_clients = subnet.contains(last_32_bits) && last_32_bits != subnet.address;
+  if (could_be_a_clients && own == embed_v4(*prefix, last_32_bits))
+    return "ends in " + to_string(last_32_bits) + ", an address of WG_SUBNET that may be a client's";
+  out = *prefix;
+  return {};
+}
+
 Fault parse_allowed_ips(std::string_view value, std::string& out) {
   if (value.size() > kMaxAllowedIpsBytes) return "is longer than 1024 bytes";
   out.clear();
@@ -125,9 +150,10 @@ Fault parse_interface(std::string_view value, std::string& out) {
   return {};
 }
 
-Fault parse_mtu(std::string_view value, int& out_bytes) {
+Fault parse_mtu(std::string_view value, bool has_ipv6, int& out_bytes) {
   const auto mtu = parse_decimal(value, kMaxMtuBytes);
   if (!mtu || *mtu < kMinMtuBytes) return "is not a number of bytes from 576 to 65475";
+  if (has_ipv6 && *mtu < kMinIpv6MtuBytes) return "is less than the 1280 that IPv6 needs, and WG_SUBNET6 is set";
   out_bytes = static_cast<int>(*mtu);
   return {};
 }

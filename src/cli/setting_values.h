@@ -23,6 +23,9 @@ using Fault = std::string;
 Fault parse_port(std::string_view value, std::uint16_t& out);
 /// A unicast IPv4 address, not loopback's, with a length from 8 to 30; neither the network's nor the broadcast address.
 Fault parse_subnet(std::string_view value, IpPrefix& out);
+/// A unicast IPv6 address that is routed, with a length from 16 to 96: a client's IPv4 address has to fit behind it
+/// (docs/adr/0008-ipv6-addresses.md). Neither the network's address nor one that a client of `subnet` could get.
+Fault parse_subnet6(std::string_view value, const IpPrefix& subnet, std::optional<IpPrefix>& out);
 /// Comma-separated prefixes, at most 1,024 bytes; spaces around them are taken off.
 Fault parse_allowed_ips(std::string_view value, std::string& out);
 /// A host's IP address, or a host name.
@@ -30,7 +33,8 @@ Fault parse_server_ip(std::string_view value, std::string& out);
 Fault parse_address(std::string_view value, IpAddress& out);  ///< any but a multicast one
 /// What wg-quick takes: up to 15 of [a-zA-Z0-9_=+.-].
 Fault parse_interface(std::string_view value, std::string& out);
-Fault parse_mtu(std::string_view value, int& out_bytes);
+/// 576 to 65475; with IPv6 in the tunnel from 1280 on.
+Fault parse_mtu(std::string_view value, bool has_ipv6, int& out_bytes);
 /// Absolute.
 Fault parse_path(std::string_view value, std::filesystem::path& out);
 /// Absolute, and fits a sockaddr_un.

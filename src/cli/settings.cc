@@ -27,19 +27,22 @@ struct Setting {
   bool secret = false;  ///< also read from the file NAME_FILE; its value is never shown
 };
 
-// Applied in this order: STORE says what MONGODB_HOST and LTSE only suggest.
+// Applied in this order: WG_SUBNET6 has to go with WG_SUBNET, WG_MTU with WG_SUBNET6; STORE says what MONGODB_HOST and
+// LTSE only suggest.
 constexpr auto kSettings = std::to_array<Setting>({
     {"WG_PRIVATE_KEY", "", "(what `vpn-enabler genkey` prints)",
      "The gateway's private key; made once and kept when unset",
      [](std::string_view value, Settings& s) { return parse_private_key(value, s.wg_private_key); }, true},
     {"WG_SUBNET", "192.168.2.1/24", "192.168.2.1/24", "The gateway's address in the VPN, with the subnet's length",
      [](std::string_view value, Settings& s) { return parse_subnet(value, s.wg_subnet); }},
+    {"WG_SUBNET6", "", "fd00:2::1/64", "Its IPv6 address there, with the prefix's length; no IPv6 in the VPN when unset",
+     [](std::string_view value, Settings& s) { return parse_subnet6(value, s.wg_subnet, s.wg_subnet6); }},
     {"WG_PORT", "51820", "51820", "UDP port of WireGuard",
      [](std::string_view value, Settings& s) { return parse_port(value, s.wg_port); }},
     {"WG_INTERFACE", "wg0", "wg0", "Name of the interface that is made",
      [](std::string_view value, Settings& s) { return parse_interface(value, s.wg_interface); }},
     {"WG_MTU", "1420", "1420", "Its MTU in bytes",
-     [](std::string_view value, Settings& s) { return parse_mtu(value, s.wg_mtu_bytes); }},
+     [](std::string_view value, Settings& s) { return parse_mtu(value, s.wg_subnet6.has_value(), s.wg_mtu_bytes); }},
     {"SERVER_IP", "", "vpn.example.org", "Where clients find the gateway: an address or host name; detected when unset",
      [](std::string_view value, Settings& s) { return parse_server_ip(value, s.server_ip); }},
     {"SERVER_PORT", "", "51820", "The UDP port that clients are told; WG_PORT when unset",

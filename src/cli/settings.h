@@ -36,6 +36,7 @@ struct Settings {
   TunnelChoice tunnel = TunnelChoice::kAuto;
   std::optional<PrivateKey> wg_private_key;  ///< none: the one kept in the state directory
   IpPrefix wg_subnet;                        ///< IPv4: the gateway's own address with the subnet's length, 8 to 30
+  std::optional<IpPrefix> wg_subnet6;        ///< its IPv6 address with the prefix's length, 16 to 96; none: no IPv6
   std::uint16_t wg_port = 0;
   std::string wg_interface;
   int wg_mtu_bytes = 0;

@@ -25,37 +25,22 @@ constexpr const char* kGoodToken = "0123456789abcdef0123456789abcdef";
 class SettingsTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"WG_PRIVATE_KEY",
-                             "WG_PRIVATE_KEY_FILE",
-                             "WG_SUBNET",
-                             "WG_PORT",
-                             "WG_INTERFACE",
-                             "WG_MTU",
-                             "SERVER_IP",
-                             "SERVER_PORT",
-                             "PEER_ALLOWED_IPS",
-                             "API_ADDRESS",
-                             "API_PORT",
-                             "API_SOCKET",
-                             "API_TOKEN",
-                             "API_TOKEN_FILE",
-                             "API_AUTH",
-                             "STATE_DIR",
-                             "STORE",
-                             "MONGODB_HOST",
-                             "MONGODB_HOST_FILE",
-                             "MONGODB_PORT",
-                             "MONGODB_USER",
-                             "MONGODB_PASS",
-                             "MONGODB_PASS_FILE",
-                             "LTSE",
-                             "LTSE_URL",
-                             "LTSE_URL_FILE",
-                             "LTSE_INDEX",
-                             "TUNNEL",
-                             "NAT",
-                             "LOG_LEVEL",
-                             "LOG_FORMAT"}) {
+    for (const char* name : {"WG_PRIVATE_KEY", "WG_PRIVATE_KEY_FILE",
+                             "WG_SUBNET",      "WG_SUBNET6",
+                             "WG_PORT",        "WG_INTERFACE",
+                             "WG_MTU",         "SERVER_IP",
+                             "SERVER_PORT",    "PEER_ALLOWED_IPS",
+                             "API_ADDRESS",    "API_PORT",
+                             "API_SOCKET",     "API_TOKEN",
+                             "API_TOKEN_FILE", "API_AUTH",
+                             "STATE_DIR",      "STORE",
+                             "MONGODB_HOST",   "MONGODB_HOST_FILE",
+                             "MONGODB_PORT",   "MONGODB_USER",
+                             "MONGODB_PASS",   "MONGODB_PASS_FILE",
+                             "LTSE",           "LTSE_URL",
+                             "LTSE_URL_FILE",  "LTSE_INDEX",
+                             "TUNNEL",         "NAT",
+                             "LOG_LEVEL",      "LOG_FORMAT"}) {
       ::unsetenv(name);
     }
     std::string pattern = (std::filesystem::temp_directory_path() / "settings-test-XXXXXX").string();
@@ -112,6 +97,7 @@ TEST_F(SettingsTest, DefaultsAreTheOriginalsAndOurs) {
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_FALSE(settings->wg_private_key);
   EXPECT_EQ(to_string(settings->wg_subnet), "192.168.2.1/24");
+  EXPECT_FALSE(settings->wg_subnet6);
   EXPECT_EQ(settings->wg_port, 51820);
   EXPECT_EQ(settings->server_port, 51820);
   EXPECT_EQ(settings->wg_interface, "wg0");
@@ -146,6 +132,7 @@ TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
                                   "# the site in Valencia\n"
                                   "\n"
                                   "WG_SUBNET = 10.8.0.1/16\n"
+                                  "WG_SUBNET6 = fd00:8::1/64\n"
                                   "wg-interface=vpn-a\n"
                                   "WG_MTU=1280\n"
                                   "SERVER_IP=\"vpn.example.org\"\n"
@@ -162,6 +149,7 @@ TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
   const Result<Settings> settings = read({"--config", config});
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(to_string(settings->wg_subnet), "10.8.0.1/16");
+  EXPECT_EQ(settings->wg_subnet6, IpPrefix::parse("fd00:8::1/64"));
   EXPECT_EQ(settings->wg_interface, "vpn-a");
   EXPECT_EQ(settings->wg_mtu_bytes, 1280);
   EXPECT_EQ(settings->server_ip, "vpn.example.org");
@@ -175,6 +163,22 @@ TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
   EXPECT_EQ(settings->log_level, LogLevel::kDebug);
   EXPECT_EQ(settings->log_format, LogFormat::kJson);
   EXPECT_EQ(settings->wg_port, 51820) << "an empty value is an unset one";
+}
+
+TEST_F(SettingsTest, TakesTheGatewaysIpv6AddressWhereverNoClientIs) {
+  for (const char* address : {"fd00:2::1/64", "2001:db8::1/96", "fec0::1/16", "fd00:2::192.168.2.1/64",
+                              "fd00:2::192.168.3.7/64", "fd00:2::1:c0a8:207/64", "fd00:2::ffff:ffff/64"}) {
+    const auto settings = read_with("WG_SUBNET6", address);
+    ASSERT_TRUE(settings) << settings.error().message;
+    EXPECT_EQ(settings->wg_subnet6, IpPrefix::parse(address));
+  }
+}
+
+TEST_F(SettingsTest, AsksForAnMtuThatCarriesIpv6WhereThereIsIpv6) {
+  EXPECT_EQ(read_with("WG_MTU", "1279")->wg_mtu_bytes, 1279);
+  set_environment("WG_SUBNET6", "fd00:2::1/64");
+  EXPECT_THAT(refusal("WG_MTU", "1279"), HasSubstr("less than the 1280 that IPv6 needs"));
+  EXPECT_EQ(read_with("WG_MTU", "1280")->wg_mtu_bytes, 1280);
 }
 
 TEST_F(SettingsTest, AdvertisedPortFollowsTheListenPortUnlessSet) {
@@ -205,6 +209,20 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"WG_SUBNET", "224.0.0.1/24", "where no client can have an address"},
            {"WG_SUBNET", "255.255.255.1/24", "where no client can have an address"},
            {"WG_SUBNET", "$(touch /tmp/pwned)", "is not an IPv4 address"},
+           {"WG_SUBNET6", "192.168.2.1/24", "is an IPv4 address, which WG_SUBNET is for"},
+           {"WG_SUBNET6", "fd00:2::g/64", "is not an IPv6 address"},
+           {"WG_SUBNET6", "fd00:2::1/129", "is not an IPv6 address with a prefix length"},
+           {"WG_SUBNET6", "fd00:2::1%wg0/64", "is not an IPv6 address"},
+           {"WG_SUBNET6", "fd00:2::1", "prefix length from 16 to 96"},
+           {"WG_SUBNET6", "fd00:2::1/97", "prefix length from 16 to 96"},
+           {"WG_SUBNET6", "fd00::1/15", "prefix length from 16 to 96"},
+           {"WG_SUBNET6", "fd00:2::/64", "network address"},
+           {"WG_SUBNET6", "::1/96", "where no client can have an address"},
+           {"WG_SUBNET6", "::ffff:10.0.0.1/96", "where no client can have an address"},
+           {"WG_SUBNET6", "fe80::1/64", "where no client can have an address"},
+           {"WG_SUBNET6", "febf::1/16", "where no client can have an address"},
+           {"WG_SUBNET6", "ff05::1/64", "where no client can have an address"},
+           {"WG_SUBNET6", "fd00:2::192.168.2.7/64", "ends in 192.168.2.7"},
            {"WG_INTERFACE", "sixteen-letters-", "is not an interface name"},
            {"WG_INTERFACE", "a b", "is not an interface name"},
            {"WG_INTERFACE", "a/b", "is not an interface name"},

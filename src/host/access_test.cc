@@ -25,6 +25,9 @@ namespace {
 constexpr const char* kClient = "192.168.2.2";
 constexpr const char* kNeighbour = "192.168.2.3";
 constexpr const char* kGateway = "192.168.2.1";
+constexpr const char* kClient6 = "fd00:2::2";
+constexpr const char* kNeighbour6 = "fd00:2::3";
+constexpr const char* kGateway6 = "fd00:2::1";
 constexpr std::uint16_t kPort = 4000;
 constexpr int kReloads = 1000;
 
@@ -95,6 +98,19 @@ std::vector<std::uint8_t> ping(const std::string& from, const std::string& to) {
   std::vector<std::uint8_t> payload = {8, 0, 0, 0, 0, 1, 0, 1};
   store_be16(&payload[2], checksum(payload));
   return ip_packet(from, to, IPPROTO_ICMP, payload);
+}
+
+// Its checksum is over addresses, length and protocol, too (RFC 8200 section 8.1).
+std::vector<std::uint8_t> ping6(const std::string& from, const std::string& to) {
+  std::vector<std::uint8_t> payload = {128, 0, 0, 0, 0, 1, 0, 1};
+  std::vector<std::uint8_t> summed = {0, 0, 0, static_cast<std::uint8_t>(payload.size()), 0, 0, 0, IPPROTO_ICMPV6};
+  for (const std::string& address : {from, to}) {
+    const IpAddress parsed = *IpAddress::parse(address);
+    summed.insert(summed.end(), parsed.bytes().begin(), parsed.bytes().end());
+  }
+  summed.insert(summed.end(), payload.begin(), payload.end());
+  store_be16(&payload[2], checksum(summed));
+  return ip_packet(from, to, IPPROTO_ICMPV6, payload);
 }
 
 class Access : public ::testing::Test {
@@ -173,9 +189,9 @@ TEST_F(Access, IsToWhatIsAllowedAndNothingElse) {
   for (const char* outside : {"10.0.255.255", "10.2.0.0", "10.2.2.1", "10.2.2.3", "192.0.2.1", kNeighbour}) {
     EXPECT_FALSE(passes(udp(kClient, outside))) << outside;
   }
-  EXPECT_TRUE(passes(udp("fd00:2::2", "fd00:10::2")));
-  EXPECT_FALSE(passes(udp("fd00:2::2", "fd00:10::8000:0:0:2")));
-  EXPECT_FALSE(passes(udp("fd00:2::2", "fd00:2::3")));
+  EXPECT_TRUE(passes(udp(kClient6, "fd00:10::2")));
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::8000:0:0:2")));
+  EXPECT_FALSE(passes(udp(kClient6, kNeighbour6)));
 }
 
 TEST_F(Access, ToOtherClientsIsByTheirAddressesToo) {
@@ -185,22 +201,29 @@ TEST_F(Access, ToOtherClientsIsByTheirAddressesToo) {
   allow("192.168.2.3");
   EXPECT_TRUE(passes(udp(kClient, kNeighbour)));
   EXPECT_FALSE(passes(udp(kClient, "192.168.2.4")));
+  allow("fd00:2::/64");
+  EXPECT_TRUE(passes(udp(kClient6, kNeighbour6)));
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::2")));
+  allow(kNeighbour6);
+  EXPECT_TRUE(passes(udp(kClient6, kNeighbour6)));
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:2::4")));
 }
 
 TEST_F(Access, IsToEverythingWhenEverythingIsAllowed) {
   allow("0.0.0.0/0,::/0");
   for (const char* to : {kNeighbour, "10.0.0.2", "192.0.2.1"}) EXPECT_TRUE(passes(udp(kClient, to))) << to;
-  for (const char* to : {"fd00:2::3", "fd00:10::2"}) EXPECT_TRUE(passes(udp("fd00:2::2", to))) << to;
+  for (const char* to : {kNeighbour6, "fd00:10::2"}) EXPECT_TRUE(passes(udp(kClient6, to))) << to;
   for (const char* to : {kGateway, "10.0.0.1"}) EXPECT_TRUE(reaches_gateway(udp(kClient, to))) << to;
+  for (const char* to : {kGateway6, "fd00:10::1"}) EXPECT_TRUE(reaches_gateway(udp(kClient6, to))) << to;
 }
 
 TEST_F(Access, OfOneFamilySaysNothingOfTheOther) {
   allow("0.0.0.0/0");
   EXPECT_TRUE(passes(udp(kClient, "10.0.0.2")));
-  EXPECT_FALSE(passes(udp("fd00:2::2", "fd00:10::2")));
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::2")));
   allow("::/0");
   EXPECT_FALSE(passes(udp(kClient, "10.0.0.2")));
-  EXPECT_TRUE(passes(udp("fd00:2::2", "fd00:10::2")));
+  EXPECT_TRUE(passes(udp(kClient6, "fd00:10::2")));
 }
 
 TEST_F(Access, NeedsAnAddressOfTheVpn) {
@@ -210,10 +233,15 @@ TEST_F(Access, NeedsAnAddressOfTheVpn) {
     EXPECT_FALSE(passes(udp(from, kNeighbour))) << from;
     EXPECT_FALSE(reaches_gateway(ping(from, kGateway))) << from;
   }
-  EXPECT_FALSE(passes(udp("fd00:3::2", "fd00:10::2")));
+  for (const char* from : {"fd00:3::2", "fd00:10::9", "fe80::2"}) {
+    EXPECT_FALSE(passes(udp(from, "fd00:10::2"))) << from;
+    EXPECT_FALSE(passes(udp(from, kNeighbour6))) << from;
+    EXPECT_FALSE(reaches_gateway(ping6(from, kGateway6))) << from;
+  }
   config_.addresses.pop_back();
   allow("0.0.0.0/0,::/0");
-  EXPECT_FALSE(passes(udp("fd00:2::2", "fd00:10::2"))) << "the VPN has no IPv6";
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::2"))) << "the VPN has no IPv6";
+  EXPECT_FALSE(reaches_gateway(ping6(kClient6, kGateway6)));
 }
 
 TEST_F(Access, ToTheGatewayItselfIsAsToAnyMachineButForItsPing) {
@@ -224,15 +252,24 @@ TEST_F(Access, ToTheGatewayItselfIsAsToAnyMachineButForItsPing) {
     EXPECT_FALSE(reaches_gateway(ping(kClient, own))) << own;
     EXPECT_FALSE(reaches_gateway(udp(kClient, own))) << own;
   }
-  allow("192.168.2.1");
+  EXPECT_TRUE(reaches_gateway(ping6(kClient6, kGateway6)));
+  EXPECT_FALSE(reaches_gateway(udp(kClient6, kGateway6)));
+  for (const char* own : {"fd00:10::1", "fd00:2::", "ff02::1", "ff02::2"}) {
+    EXPECT_FALSE(reaches_gateway(ping6(kClient6, own))) << own;
+    EXPECT_FALSE(reaches_gateway(udp(kClient6, own))) << own;
+  }
+  allow("192.168.2.1,fd00:2::1");
   EXPECT_TRUE(reaches_gateway(udp(kClient, kGateway)));
   EXPECT_FALSE(reaches_gateway(udp(kClient, "10.0.0.1")));
+  EXPECT_TRUE(reaches_gateway(udp(kClient6, kGateway6)));
+  EXPECT_FALSE(reaches_gateway(udp(kClient6, "fd00:10::1")));
 }
 
 // route_localnet is on in these tests.
 TEST_F(Access, IsNeverToLoopback) {
   allow("0.0.0.0/0,::/0");
   EXPECT_FALSE(reaches_gateway(tcp_syn(kClient, "127.0.0.1", 3000)));
+  EXPECT_FALSE(reaches_gateway(tcp_syn(kClient6, "::1", 3000)));
 }
 
 TEST_F(Access, LeavesAClosedPortToOthers) {
@@ -242,6 +279,10 @@ TEST_F(Access, LeavesAClosedPortToOthers) {
   EXPECT_FALSE(reaches_gateway(tcp_syn(kClient, "10.0.0.1", 3000)));
   EXPECT_TRUE(reaches_gateway(tcp_syn(kClient, kGateway, 3001)));
   EXPECT_TRUE(passes(tcp_syn(kClient, "10.0.0.2", 3000)));
+  EXPECT_FALSE(reaches_gateway(tcp_syn(kClient6, kGateway6, 3000)));
+  EXPECT_FALSE(reaches_gateway(tcp_syn(kClient6, "fd00:10::1", 3000)));
+  EXPECT_TRUE(reaches_gateway(tcp_syn(kClient6, kGateway6, 3001)));
+  EXPECT_TRUE(passes(tcp_syn(kClient6, "fd00:10::2", 3000)));
 }
 
 TEST_F(Access, IncludesAnswersToThoseWhoCalled) {
@@ -251,6 +292,10 @@ TEST_F(Access, IncludesAnswersToThoseWhoCalled) {
   EXPECT_TRUE(passes(udp(kClient, "10.0.0.2", 7, 8)));
   EXPECT_FALSE(passes(udp(kClient, "10.0.0.2", 7, 9))) << "not an answer";
   EXPECT_FALSE(passes(udp(kNeighbour, "10.0.0.2", 7, 8))) << "not the one who was called";
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::2", 7, 8)));
+  EXPECT_TRUE(passes_from_site(udp("fd00:10::2", kClient6, 8, 7)));
+  EXPECT_TRUE(passes(udp(kClient6, "fd00:10::2", 7, 8)));
+  EXPECT_FALSE(passes(udp(kClient6, "fd00:10::2", 7, 9))) << "not an answer";
 }
 
 TEST_F(Access, EndsForOpenConnectionsWhenItIsTaken) {
@@ -273,8 +318,8 @@ TEST_F(Access, TakesAsManyPrefixesAsTheSettingHolds) {
 // Packets on one processor see the rules change from another: none may find a moment without rules, and hardly any that
 // is permitted may be lost.
 TEST_F(Access, IsNeverOpenWhileTheRulesChange) {
-  const std::vector<std::vector<std::uint8_t>> forbidden = {
-      udp(kClient, "10.0.0.2"), udp(kClient, kNeighbour), udp("fd00:2::2", "fd00:10::2"), udp("10.0.0.3", "10.9.9.9")};
+  const std::vector<std::vector<std::uint8_t>> forbidden = {udp(kClient, "10.0.0.2"), udp(kClient, kNeighbour),
+                                                            udp(kClient6, "fd00:10::2"), udp("10.0.0.3", "10.9.9.9")};
   const std::vector<std::uint8_t> permitted = udp(kClient, "10.9.9.9"), to_gateway = udp(kClient, kGateway);
   allow("10.9.9.9");
   std::atomic<bool> stop = false;

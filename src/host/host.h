@@ -1,4 +1,4 @@
-// What the gateway asks of the machine it runs on: an address on the link, forwarding, NAT. No shell: rtnetlink, /proc
+// What the gateway asks of the machine it runs on: addresses on the link, forwarding, NAT. No shell: rtnetlink, /proc
 // and libnftables.
 //
 // One thread (the one that starts and stops the program).
@@ -15,7 +15,7 @@ namespace vpn::host {
 
 struct LinkConfig {
   std::string interface_name;
-  std::vector<IpPrefix> addresses;  ///< the gateway's own, with the subnet's length: 192.168.2.1/24
+  std::vector<IpPrefix> addresses;  ///< the gateway's own, with the subnet's length: 192.168.2.1/24, fd00:2::1/64
   int mtu_bytes = 1420;
 };
 
@@ -40,9 +40,10 @@ class Host {
   /// stays, so it may be called on a running interface.
   virtual Status configure_link(const LinkConfig& config) = 0;
 
-  /// net.ipv4.ip_forward = 1. When it is 1 already, a read-only /proc/sys is no error; when it is 0 and cannot be set,
-  /// kPermissionDenied with the cure in the message.
-  virtual Status enable_forwarding() = 0;
+  /// net.ipv4.ip_forward = 1, and net.ipv6.conf.all.forwarding = 1, where the link has an address of that family. When
+  /// it is 1 already, a read-only /proc/sys is no error; when it is 0 and cannot be set, kPermissionDenied with the
+  /// cure in the message. The machine's own IPv6 routes stay, those too that routers advertise.
+  virtual Status enable_forwarding(const LinkConfig& config) = 0;
 
   /// Success while what configure_link() and enable_forwarding() set up is so; else what is not, with the cure.
   virtual Status check_link(const LinkConfig& config) = 0;

@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "host/interface_addresses.h"
+#include "host/sysctl.h"
 #include "netlink/socket.h"
 
 namespace vpn::host {
@@ -44,6 +45,7 @@ class Link {
 
   // One that is there already stays as it is.
   Status add_address(const IpPrefix& address) {
+    if (Status on = address.address.is_v6() ? switch_ipv6_on() : Status{}; !on) return on;
     netlink::Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
     put_address(request, address);
     return send(request, "cannot give " + name_ + " the address " + to_string(address));
@@ -57,6 +59,15 @@ class Link {
   }
 
  private:
+  // A container's runtime may have switched it off for all interfaces, also those to come.
+  Status switch_ipv6_on() {
+    const std::string path = "/proc/sys/net/ipv6/conf/" + name_ + "/disable_ipv6";
+    if (!switch_is(path, '1')) return {};
+    return set_switch(path, '0',
+                      "WG_SUBNET6 needs IPv6. Allow it from outside: `--sysctl net.ipv6.conf.all.disable_ipv6=0` with "
+                      "docker run, securityContext.sysctls of the pod in Kubernetes");
+  }
+
   void put_address(netlink::Request& request, const IpPrefix& address) {
     auto& message = request.put_fixed_part<ifaddrmsg>();
     message.ifa_family = address.address.is_v4() ? AF_INET : AF_INET6;

@@ -11,6 +11,7 @@
 
 #include "base/test_namespace.h"
 #include "host/interface_addresses.h"
+#include "host/test_read_only_proc.h"
 
 namespace vpn::host {
 namespace {
@@ -104,6 +105,44 @@ TEST_F(Link, KeepsASecondaryWhosePrimaryGoes) {
   ASSERT_TRUE(configure_link(config_of({"192.168.2.1/24", "192.168.2.5/24", "192.168.2.6/24"})));
   ASSERT_TRUE(configure_link(config_of({"192.168.2.5/24"})));
   EXPECT_EQ(addresses(), Texts{"192.168.2.5/24"});
+}
+
+TEST_F(Link, HasIpv6AlsoWhereItIsSwitchedOff) {
+  constexpr const char* kSwitch = "/proc/sys/net/ipv6/conf/wg0/disable_ipv6";
+  std::ofstream(kSwitch) << 1;
+  {
+    const ReadOnlyProc read_only;
+    ASSERT_TRUE(configure_link(config_of({"192.168.2.1/24"})));
+    const Status status = configure_link(config_of({"192.168.2.1/24", "fd00:2::1/64"}));
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::kPermissionDenied);
+    for (const char* part :
+         {"net.ipv6.conf.wg0.disable_ipv6", "Read-only file system", "--sysctl net.ipv6.conf.all.disable_ipv6=0"}) {
+      EXPECT_NE(status.error().message.find(part), std::string::npos) << part << " in: " << status.error().message;
+    }
+  }
+  const Status status = configure_link(config_of({"192.168.2.1/24", "fd00:2::1/64"}));
+  EXPECT_TRUE(status) << status.error().message;
+  EXPECT_EQ(addresses(), (Texts{"192.168.2.1/24", "fd00:2::1/64"}));
+}
+
+TEST_F(Link, HasARouteToItsIpv6SubnetAlsoAfterItWasDown) {
+  const auto has_ipv6_route = [] {
+    std::stringstream table;
+    table << std::ifstream("/proc/thread-self/net/ipv6_route").rdbuf();
+    for (std::string line; std::getline(table, line);) {
+      if (line.starts_with("fd000002000000000000000000000000 40 ") && line.ends_with("wg0")) return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(configure_link(config_of({"192.168.2.1/24", "fd00:2::1/64"})));
+  EXPECT_TRUE(has_ipv6_route());
+  TestNamespace::ip("link set wg0 down");
+  ASSERT_TRUE(configure_link(config_of({"192.168.2.1/24", "fd00:2::1/64"})));
+  EXPECT_TRUE(has_ipv6_route());
+  ASSERT_TRUE(configure_link(config_of({"192.168.2.1/24"})));
+  EXPECT_FALSE(has_ipv6_route());
+  EXPECT_EQ(addresses(), Texts{"192.168.2.1/24"});
 }
 
 TEST_F(Link, IsNamedWhenItDoesNotExist) {

@@ -16,13 +16,21 @@ Status LinuxHost::configure_link(const LinkConfig& config) {
   return host::configure_link(config);
 }
 
-Status LinuxHost::enable_forwarding() {
-  return enable_ipv4_forwarding();
+Status LinuxHost::enable_forwarding(const LinkConfig& config) {
+  for (const IpPrefix& own : config.addresses) {
+    Status enabled = own.address.is_v4() ? enable_ipv4_forwarding() : enable_ipv6_forwarding(config.interface_name);
+    if (!enabled) return enabled;
+  }
+  return {};
 }
 
 Status LinuxHost::check_link(const LinkConfig& config) {
   if (Status link = host::check_link(config); !link) return link;
-  return check_ipv4_forwarding();
+  for (const IpPrefix& own : config.addresses) {
+    Status enabled = own.address.is_v4() ? check_ipv4_forwarding() : check_ipv6_forwarding();
+    if (!enabled) return enabled;
+  }
+  return {};
 }
 
 Status LinuxHost::apply_rules(const RulesConfig& config) {

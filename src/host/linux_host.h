@@ -12,7 +12,7 @@ namespace vpn::host {
 class LinuxHost final : public Host {
  public:
   Status configure_link(const LinkConfig& config) override;
-  Status enable_forwarding() override;
+  Status enable_forwarding(const LinkConfig& config) override;
   Status check_link(const LinkConfig& config) override;
   Status apply_rules(const RulesConfig& config) override;
   Result<bool> rules_stand() override;

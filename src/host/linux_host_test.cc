@@ -3,12 +3,18 @@
 //     client ns              gateway ns                  site ns
 //     tunnel ------------ wg0          uplink ---------- eth0
 //     192.168.2.2/24      192.168.2.1  10.0.0.1          10.0.0.2/24
+//     fd00:2::2/64        fd00:2::1    fd00:10::1        fd00:10::2/64
 #include "host/linux_host.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <thread>
 
 #include "base/test_namespace.h"
 #include "host/nftables.h"
@@ -17,6 +23,14 @@ namespace vpn::host {
 namespace {
 
 constexpr int kPatience_ms = 10'000;
+
+/// From a client to the site, once in IPv4 and once in IPv6; and how the site sees it behind NAT.
+struct Path {
+  const char* at_site;
+  const char* at_client;
+  const char* at_gateway;
+};
+constexpr Path kPaths[] = {{"10.0.0.2", "192.168.2.2", "10.0.0.1"}, {"fd00:10::2", "fd00:2::2", "fd00:10::1"}};
 
 Endpoint local_endpoint(const UniqueFd& socket) {
   sockaddr_storage address{};
@@ -27,9 +41,9 @@ Endpoint local_endpoint(const UniqueFd& socket) {
 
 // A socket at a free port of `address`, in the calling thread's namespace.
 UniqueFd open_socket(int type, const char* address) {
-  UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
   sockaddr_storage storage{};
   const socklen_t size = Endpoint{*IpAddress::parse(address)}.to_sockaddr(storage);
+  UniqueFd socket(::socket(storage.ss_family, type | SOCK_CLOEXEC, 0));
   CHECK(bind(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
   return socket;
 }
@@ -67,23 +81,41 @@ class LinuxHostRules : public ::testing::Test {
     lay_cable(gateway_, "uplink", site_, "eth0");
     lay_cable(gateway_, "wg0", client_, "tunnel");
     TestNamespace::ip("address add 10.0.0.1/24 dev uplink");
+    TestNamespace::ip("address add fd00:10::1/64 dev uplink nodad");
     TestNamespace::ip("link set uplink up");
     {
       const auto visit = client_.enter();
       TestNamespace::ip("address add 192.168.2.2/24 dev tunnel");
+      TestNamespace::ip("address add fd00:2::2/64 dev tunnel nodad");
       TestNamespace::ip("link set tunnel up");
       TestNamespace::ip("route add default via 192.168.2.1");
+      TestNamespace::ip("route add default via fd00:2::1");
     }
     const auto visit = site_.enter();
     TestNamespace::ip("address add 10.0.0.2/24 dev eth0");
+    TestNamespace::ip("address add fd00:10::2/64 dev eth0 nodad");
     TestNamespace::ip("link set eth0 up");
   }
 
   void start_gateway() {
-    EXPECT_TRUE(host_.configure_link({"wg0", {*IpPrefix::parse("192.168.2.1/24")}, 1420}));
-    EXPECT_TRUE(host_.enable_forwarding());
+    const LinkConfig link{"wg0", config_.addresses, 1420};
+    EXPECT_TRUE(host_.configure_link(link));
+    EXPECT_TRUE(host_.enable_forwarding(link));
     const Status status = host_.apply_rules(config_);
     EXPECT_TRUE(status) << status.error().message;
+    EXPECT_TRUE(is_at_home_in_ipv6());
+  }
+
+  // The kernel makes the route to an IPv6 address of its own in its own time, when the address is there already.
+  static bool is_at_home_in_ipv6() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatience_ms);
+    while (std::chrono::steady_clock::now() < deadline) {
+      std::stringstream table;
+      table << std::ifstream("/proc/thread-self/net/ipv6_route").rdbuf();
+      if (table.str().find("fd000002000000000000000000000001 80 ") != std::string::npos) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
   }
 
   UniqueFd socket_in(const TestNamespace& where, int type, const char* address) {
@@ -94,18 +126,21 @@ class LinuxHostRules : public ::testing::Test {
   TestNamespace client_, gateway_, site_;
   TestNamespace::Visit visit_ = gateway_.enter();
   LinuxHost host_;
-  RulesConfig config_{
-      .interface_name = "wg0", .addresses = {*IpPrefix::parse("192.168.2.1/24")}, .allowed_ips = "0.0.0.0/0"};
+  RulesConfig config_{.interface_name = "wg0",
+                      .addresses = {*IpPrefix::parse("192.168.2.1/24"), *IpPrefix::parse("fd00:2::1/64")},
+                      .allowed_ips = "0.0.0.0/0,::/0"};
 };
 
 TEST_F(LinuxHostRules, LetAClientReachTheSiteUnderTheGatewaysAddress) {
   start_gateway();
-  const UniqueFd server = socket_in(site_, SOCK_DGRAM, "10.0.0.2");
-  const UniqueFd client = socket_in(client_, SOCK_DGRAM, "192.168.2.2");
-  connect_to(client, local_endpoint(server));
-  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
-  EXPECT_EQ(to_string(receive_and_answer(server).address), "10.0.0.1");
-  EXPECT_TRUE(readable(client)) << "the answer does not come back";
+  for (const auto& [at_site, at_client, at_gateway] : kPaths) {
+    const UniqueFd server = socket_in(site_, SOCK_DGRAM, at_site);
+    const UniqueFd client = socket_in(client_, SOCK_DGRAM, at_client);
+    connect_to(client, local_endpoint(server));
+    ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+    EXPECT_EQ(to_string(receive_and_answer(server).address), at_gateway);
+    EXPECT_TRUE(readable(client)) << "the answer does not come back";
+  }
 }
 
 TEST_F(LinuxHostRules, LeaveTheClientsAddressWithoutMasquerade) {
@@ -114,41 +149,48 @@ TEST_F(LinuxHostRules, LeaveTheClientsAddressWithoutMasquerade) {
   {
     const auto visit = site_.enter();
     TestNamespace::ip("route add 192.168.2.0/24 via 10.0.0.1");
+    TestNamespace::ip("route add fd00:2::/64 via fd00:10::1");
   }
-  const UniqueFd server = socket_in(site_, SOCK_DGRAM, "10.0.0.2");
-  const UniqueFd client = socket_in(client_, SOCK_DGRAM, "192.168.2.2");
-  connect_to(client, local_endpoint(server));
-  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
-  EXPECT_EQ(to_string(receive_and_answer(server).address), "192.168.2.2");
+  for (const auto& [at_site, at_client, at_gateway] : kPaths) {
+    const UniqueFd server = socket_in(site_, SOCK_DGRAM, at_site);
+    const UniqueFd client = socket_in(client_, SOCK_DGRAM, at_client);
+    connect_to(client, local_endpoint(server));
+    ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+    EXPECT_EQ(to_string(receive_and_answer(server).address), at_client);
+  }
 }
 
 TEST_F(LinuxHostRules, LeaveTheGatewaysTalkWithItselfAlone) {
   start_gateway();
-  const UniqueFd server = open_socket(SOCK_DGRAM, "192.168.2.1");
-  const UniqueFd client = open_socket(SOCK_DGRAM, "192.168.2.1");
-  connect_to(client, local_endpoint(server));
-  ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
-  EXPECT_EQ(to_string(receive_and_answer(server).address), "192.168.2.1");
+  for (const char* own : {"192.168.2.1", "fd00:2::1"}) {
+    const UniqueFd server = open_socket(SOCK_DGRAM, own);
+    const UniqueFd client = open_socket(SOCK_DGRAM, own);
+    connect_to(client, local_endpoint(server));
+    ASSERT_EQ(send(client.get(), "x", 1, 0), 1);
+    EXPECT_EQ(to_string(receive_and_answer(server).address), own);
+  }
 }
 
 // The client's own link would carry 1460-byte segments, but between it and the site lies a tunnel of MTU 1420.
 TEST_F(LinuxHostRules, ClampSegmentsToTheTunnel) {
   start_gateway();
-  const UniqueFd listener = socket_in(site_, SOCK_STREAM, "10.0.0.2");
-  ASSERT_EQ(listen(listener.get(), 1), 0);
-  const UniqueFd client = socket_in(client_, SOCK_STREAM, "192.168.2.2");
-  connect_to(client, local_endpoint(listener));
-  const UniqueFd server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  ASSERT_TRUE(server);
+  for (const auto& [at_site, at_client, at_gateway] : kPaths) {
+    const UniqueFd listener = socket_in(site_, SOCK_STREAM, at_site);
+    ASSERT_EQ(listen(listener.get(), 1), 0);
+    const UniqueFd client = socket_in(client_, SOCK_STREAM, at_client);
+    connect_to(client, local_endpoint(listener));
+    const UniqueFd server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(server);
 
-  constexpr int kTunnelSegment = 1420 - 40;  // less the IPv4 and the TCP header
-  for (const UniqueFd* end : {&client, &server}) {
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    ASSERT_EQ(getsockopt(end->get(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-    EXPECT_LE(info.tcpi_snd_mss, static_cast<unsigned>(kTunnelSegment));
-    EXPECT_GT(info.tcpi_snd_mss, static_cast<unsigned>(kTunnelSegment - 40))
-        << "clamped to less than the tunnel carries";
+    const unsigned ip_header = IpAddress::parse(at_site)->is_v4() ? 20 : 40;
+    const unsigned tunnel_segment = 1420 - ip_header - 20;  // less the TCP header
+    for (const UniqueFd* end : {&client, &server}) {
+      tcp_info info{};
+      socklen_t size = sizeof info;
+      ASSERT_EQ(getsockopt(end->get(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+      EXPECT_LE(info.tcpi_snd_mss, tunnel_segment);
+      EXPECT_GT(info.tcpi_snd_mss, tunnel_segment - 40) << "clamped to less than the tunnel carries";
+    }
   }
 }
 

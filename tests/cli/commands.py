@@ -426,7 +426,8 @@ class Settings(CommandTest):
                             ("LTSE", "yes"), ("MONGODB_PORT", "x"), ("TUNNEL", "tun"),
                             ("SERVER_IP", "a b"), ("SERVER_IP", "0.0.0.0"), ("WG_SUBNET", "127.0.0.1/24"),
                             ("SERVER_IP", "255.255.255.255"), ("SERVER_IP", "fe80::1"), ("API_ADDRESS", "224.0.0.1"),
-                            ("NAT", "maybe")):
+                            ("NAT", "maybe"), ("WG_SUBNET6", "192.168.2.1/24"), ("WG_SUBNET6", "fd00:2::1/112"),
+                            ("WG_SUBNET6", "fe80::1/64")):
             done = run("serve", settings={name: value})
             self.assert_fails(done, 2, f'{name}="{value}"')
             self.assertIn(f"for example {name}=", done.stderr)
@@ -499,6 +500,25 @@ class Clients(CommandTest):
             self.assertEqual(shown[0]["clientIP"], "192.168.2.2/32")
             self.assertEqual(run("client", "remove", "laptop").stdout, "Client laptop removed\n")
             self.assertIn("No clients yet", run("client", "list").stdout)
+
+    def test_a_client_has_an_ipv6_address_where_the_vpn_has_ipv6(self):
+        with Gateway(WG_SUBNET6="fd00:2::1/64") as gateway:
+            self.assertIn("subnet 192.168.2.1/24 and fd00:2::1/64\n", gateway.output)
+            self.assertIn("inet6 fd00:2::1/64", output_of("ip", "address", "show", "wg0"))
+            self.assertEqual(pathlib.Path("/proc/sys/net/ipv6/conf/all/forwarding").read_text(), "1\n")
+            self.assertIn("Address = 192.168.2.2/32, fd00:2::c0a8:202/128\n", run("client", "add", "laptop").stdout)
+            listed = run("client", "list").stdout.splitlines()
+            self.assertRegex(listed[0], "^NAME +ADDRESS +IPV6 ADDRESS +STATE ")
+            self.assertRegex(listed[1], r"^laptop +192\.168\.2\.2 +fd00:2::c0a8:202 +enabled ")
+            self.assertRegex(run("client", "show", "laptop").stdout, r"address: +192\.168\.2\.2/32, fd00:2::c0a8:202/128\n")
+            self.assertEqual(json.loads(run("client", "list", "--json").stdout)[0]["clientIP6"], "fd00:2::c0a8:202/128")
+            self.assertEqual(output_of("wg", "show", "wg0", "allowed-ips").split()[1:],
+                             ["192.168.2.2/32", "fd00:2::c0a8:202/128"])
+            gateway.stop()
+        with Gateway():
+            self.assertNotIn("inet6 fd00", output_of("ip", "address", "show", "wg0"))
+            self.assertNotIn("clientIP6", run("client", "list", "--json").stdout)
+            self.assertNotIn("IPV6", run("client", "list").stdout)
 
     def test_what_the_gateway_refuses_is_said(self):
         with Gateway():
@@ -725,7 +745,7 @@ class Usage(CommandTest):
 
     def test_every_setting_is_in_the_help(self):
         text = run("serve", "--help").stdout
-        for name in ("WG_PRIVATE_KEY", "WG_PRIVATE_KEY_FILE", "WG_SUBNET", "WG_PORT", "WG_INTERFACE", "WG_MTU",
+        for name in ("WG_PRIVATE_KEY", "WG_PRIVATE_KEY_FILE", "WG_SUBNET", "WG_SUBNET6", "WG_PORT", "WG_INTERFACE", "WG_MTU",
                      "SERVER_IP", "SERVER_PORT", "PEER_ALLOWED_IPS", "API_ADDRESS", "API_PORT", "API_SOCKET", "API_TOKEN",
                      "API_TOKEN_FILE", "API_AUTH", "STATE_DIR", "STORE", "MONGODB_HOST", "MONGODB_PASS_FILE", "LTSE_URL", "TUNNEL", "NAT", "LOG_LEVEL", "LOG_FORMAT"):
             self.assertIn(f"(Env:{name})", text)

@@ -189,6 +189,8 @@ class Schema(unittest.TestCase):
         "api.envVars.wgPrivateKey=short": "/api/envVars/wgPrivateKey",
         "api.envVars.apiToken=short": "/api/envVars/apiToken",
         "api.envVars.wgSubnet=10.0.0.1": "/api/envVars/wgSubnet",
+        "api.envVars.wgSubnet6=10.0.0.1/24": "/api/envVars/wgSubnet6",
+        "api.envVars.wgSubnet6=fd00:2::1/112": "/api/envVars/wgSubnet6",
         "api.envVars.serverIP=two words": "/api/envVars/serverIP",
         "api.envVars.ltse=maybe": "/api/envVars/ltse",
         "api.envVars.ltseUrl=ltse:8080": "/api/envVars/ltseUrl",

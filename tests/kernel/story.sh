@@ -3,8 +3,8 @@
 #     site ======== gateway ======== home
 #       lan   zephyr       orbit  uplink
 #
-#     site      10.77.0.10                  a web server that knows nothing of the VPN
-#     gateway   10.77.0.1, 203.0.113.2      `vpn-enabler serve`; 192.168.2.1/24 in the VPN
+#     site      10.77.0.10                  a web server that knows nothing of the VPN; 2001:db8:77::10, too
+#     gateway   10.77.0.1, 203.0.113.2      `vpn-enabler serve`; 192.168.2.1/24 in the VPN; 2001:db8:77::1 at the site
 #     home      203.0.113.9                 a client: the kernel's WireGuard, set up with stock wg and ip
 
 mkdir -p /site /state
@@ -27,6 +27,7 @@ make_world() {
     ip netns add $node && ip -n $node link set lo up || return
   done
   link site lan 10.77.0.10 gateway zephyr 10.77.0.1 || return
+  ip -n site addr add 2001:db8:77::10/64 dev lan nodad && ip -n gateway addr add 2001:db8:77::1/64 dev zephyr nodad || return
   link gateway orbit 203.0.113.2 home uplink 203.0.113.9 || return
   echo "the page of the site" >/site/index.html
   on site httpd -h /site -p 80
@@ -151,6 +152,30 @@ restarted_under_flood() {
 clean_restart() { restarted_under_flood -TERM; }
 restart_after_kill() { restarted_under_flood -KILL; }
 
+global_ipv6() { ip -n gateway -6 -o addr show dev wg0 scope global | awk '{ print $4 }'; }
+allowed_ips() { on gateway wg show wg0 allowed-ips | cut -f 2; }
+
+# The interface that runs is given IPv6 and loses it, by a restart each.
+gains_ipv6() {
+  index=$(on gateway cat /sys/class/net/wg0/ifindex)
+  stop -TERM
+  serve TUNNEL=auto WG_SUBNET6=fd00:2::1/64 || return
+  client6=$(value_of clientIP6 "$(api /clients)")
+  expect "wg0 is the same" "$(on gateway cat /sys/class/net/wg0/ifindex)" "$index" &&
+    expect "the gateway's address" "$(global_ipv6)" fd00:2::1/64 &&
+    expect "the client's address" "$client6" fd00:2::c0a8:202/128 &&
+    expect "its allowed IPs" "$(allowed_ips)" "192.168.2.2/32 $client6" || return
+  on home wg set wgc peer "$server_key" allowed-ips 0.0.0.0/0,::/0 && ip -n home addr add "$client6" dev wgc &&
+    ip -n home route add fd00:2::/64 dev wgc && ip -n home route add 2001:db8:77::/64 dev wgc || return
+  within 5 answered fd00:2::1 && loses_nothing 2001:db8:77::10 && loses_nothing 10.77.0.10
+}
+loses_ipv6() {
+  stop -TERM
+  serve TUNNEL=auto && expect "the gateway's address" "$(global_ipv6)" "" &&
+    expect "the client's allowed IPs" "$(allowed_ips)" 192.168.2.2/32 &&
+    unanswered fd00:2::1 && unanswered 2001:db8:77::10 && loses_nothing 10.77.0.10
+}
+
 leaves_strangers_alone() {
   ip -n gateway link add wg7 mtu 1333 type wireguard &&
     on gateway wg set wg7 listen-port 7777 private-key /tmp/private peer "$server_key" allowed-ips 10.7.0.0/16 || return
@@ -194,6 +219,8 @@ step enable-acts-within-1-s enable
 step clean-restart-loses-nothing clean_restart
 step kill-and-start-loses-nothing restart_after_kill
 step client-still-reaches-the-site reaches_site
+step restart-brings-ipv6 gains_ipv6
+step restart-takes-ipv6-away loses_ipv6
 step delete-acts-within-1-s delete
 step interface-of-somebody-else-is-untouched leaves_strangers_alone
 step gateway-ends-when-its-interface-does stops_when_removed

@@ -65,7 +65,9 @@ Response describe_created(const Client& client, const ApiContext& context) {
   append_json_string(body, network.server_ip);
   body.append(R"(,"serverPort":)").append(std::to_string(network.server_port));
   body.append(R"(,"clientIP":")").append(to_string(client.address));
-  body += R"(/32","allowedIPs":)";
+  body += R"(/32")";
+  append_ipv6_member(body, network, client);
+  body += R"(,"allowedIPs":)";
   append_json_string(body, client.allowed_ips);
   body += R"(,"message":"Peer added successfully"})";
   return response;

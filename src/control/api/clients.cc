@@ -20,12 +20,15 @@ std::int64_t unix_seconds(WallTime time) {
 }
 
 // `peer` is null for a client that is not in the tunnel.
-void append_client(SecretText& out, const Client& client, std::string_view obstacle, const tunnel::PeerStatus* peer) {
+void append_client(SecretText& out, const Network& network, const Client& client, std::string_view obstacle,
+                   const tunnel::PeerStatus* peer) {
   out += R"({"name":)";
   append_json_string(out, client.name);
   out.append(R"(,"publicKey":")").append(to_string(client.public_key));
   out.append(R"(","clientIP":")").append(to_string(client.address));
-  out.append(R"(/32","enabled":)").append(client.enabled ? "true" : "false");
+  out += R"(/32")";
+  append_ipv6_member(out, network, client);
+  out.append(R"(,"enabled":)").append(client.enabled ? "true" : "false");
   if (client.enabled && !obstacle.empty()) {
     out += R"(,"served":false,"reason":)";
     append_json_string(out, obstacle);
@@ -48,9 +51,9 @@ void append_client(SecretText& out, const Client& client, std::string_view obsta
 // not their addresses in memory; one that is gone when its turn comes is left out.
 class ClientListing {
  public:
-  ClientListing(const ClientService& clients, std::vector<tunnel::PeerStatus> peers)
-      : clients_(clients), peers_(std::move(peers)) {
-    const std::vector<const Client*> all = clients.list();
+  ClientListing(const ApiContext& context, std::vector<tunnel::PeerStatus> peers)
+      : network_(context.info.network), clients_(context.backend.clients), peers_(std::move(peers)) {
+    const std::vector<const Client*> all = clients_.list();
     keys_.reserve(all.size());
     for (const Client* client : all) keys_.push_back(client->public_key);
     peer_of_.reserve(peers_.size());
@@ -67,7 +70,8 @@ class ClientListing {
       if (client == nullptr) continue;
       out += std::exchange(separator_, ',');
       const auto peer = peer_of_.find(keys_[next_]);
-      append_client(out, *client, clients_.obstacle(*client), peer == peer_of_.end() ? nullptr : peer->second);
+      append_client(out, network_, *client, clients_.obstacle(*client),
+                    peer == peer_of_.end() ? nullptr : peer->second);
     }
     if (next_ < keys_.size()) return true;
     if (separator_ == '[') out += '[';
@@ -76,6 +80,7 @@ class ClientListing {
   }
 
  private:
+  const Network& network_;
   const ClientService& clients_;
   std::vector<PublicKey> keys_;
   const std::vector<tunnel::PeerStatus> peers_;
@@ -100,12 +105,14 @@ Result<std::optional<const Client*>> asked_client(std::string_view query, const 
 }
 
 // A tunnel that fails does not hide who the clients are; /health says that it fails.
-Response list_one(const Client* client, const ApiBackend& backend) {
+Response list_one(const Client* client, const ApiContext& context) {
+  const ApiBackend& backend = context.backend;
   Response response;
   response.body = "[";
   if (client != nullptr) {
     const auto peer = backend.tunnel.peer(client->public_key);
-    append_client(response.body, *client, backend.clients.obstacle(*client), peer && *peer ? &**peer : nullptr);
+    append_client(response.body, context.info.network, *client, backend.clients.obstacle(*client),
+                  peer && *peer ? &**peer : nullptr);
   }
   response.body += ']';
   return response;
@@ -115,18 +122,23 @@ Response list_all(const Request& request, ApiContext& context) {
   BulkSlot slot = take_bulk_slot(request, context);
   if (!slot) return too_many_bulk_answers();
   auto status = context.backend.tunnel.status();
-  auto listing = std::make_shared<ClientListing>(context.backend.clients,
-                                                 status ? std::move(status->peers) : std::vector<tunnel::PeerStatus>());
+  auto listing =
+      std::make_shared<ClientListing>(context, status ? std::move(status->peers) : std::vector<tunnel::PeerStatus>());
   return answer_in_pieces(kJsonType, [listing](SecretText& out) { return listing->append_next(out); }, std::move(slot));
 }
 
 }  // namespace
 
+void append_ipv6_member(SecretText& out, const Network& network, const Client& client) {
+  const auto address = network.ipv6_of(client.address);
+  if (address) out.append(R"(,"clientIP6":")").append(to_string(*address)).append(R"(/128")");
+}
+
 Awaitable<Response> list_clients(const Request& request, ApiContext& context) {
   if (const Status known = context.backend.clients.ready(); !known) co_return error_response(known.error());
   const auto asked = asked_client(request.query(), context.backend.clients);
   if (!asked) co_return error_response(asked.error());
-  if (*asked) co_return list_one(**asked, context.backend);
+  if (*asked) co_return list_one(**asked, context);
   co_return list_all(request, context);
 }
 

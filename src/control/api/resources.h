@@ -33,6 +33,9 @@ Awaitable<Response> get_health(const Request& request, ApiContext& context);    
 Awaitable<Response> get_version(const Request& request, ApiContext& context);     // version.cc
 Awaitable<Response> get_api_export(const Request& request, ApiContext& context);  // api_export.cc
 
+/// `,"clientIP6":"fd00:2::c0a8:202/128"`, behind clientIP; nothing where the VPN has no IPv6.
+void append_ipv6_member(SecretText& out, const Network& network, const Client& client);
+
 /// A long answer: `next_piece` gives all of it, as Response::next_piece does. One that is a single piece is sent whole.
 Response answer_in_pieces(std::string_view content_type, std::function<bool(SecretText&)> next_piece, BulkSlot slot);
 

@@ -46,6 +46,16 @@ TEST(PostClient, AnswersAsTheOriginalDoes) {
   });
 }
 
+TEST(PostClient, TellsTheIpv6AddressWhereTheVpnHasIpv6) {
+  TestGateway gateway({}, {}, IpPrefix::parse("fd00:2::1/64"));
+  EXPECT_THAT(gateway.ask("POST", "/client", kKeyBody).body,
+              HasSubstr(R"("clientIP":"192.168.2.2/32","clientIP6":"fd00:2::c0a8:202/128","allowedIPs":)"));
+  const std::string row = R"("clientIP":"192.168.2.2/32","clientIP6":"fd00:2::c0a8:202/128","enabled":)";
+  EXPECT_THAT(gateway.ask("GET", "/clients").body, HasSubstr(row));
+  gateway.ask("POST", "/client", R"({"publicKey":")" + key_text(1) + R"(","name":"anna"})");
+  EXPECT_THAT(gateway.ask("GET", "/clients?name=anna").body, HasSubstr(R"("clientIP6":"fd00:2::c0a8:203/128")"));
+}
+
 TEST(PostClient, TakesAForm) {
   TestGateway gateway;
   const Answer answer =

@@ -270,7 +270,8 @@ class TestGateway {
  public:
   static constexpr std::string_view kToken = "test-token-0123456789";
 
-  explicit TestGateway(const std::function<void(ApiOptions&)>& adjust = {}, std::function<Status()> surroundings = {})
+  explicit TestGateway(const std::function<void(ApiOptions&)>& adjust = {}, std::function<Status()> surroundings = {},
+                       std::optional<IpPrefix> gateway6 = {})
       : guard_(io_.get_executor()) {
     ApiOptions options{.address = IpAddress::v4(0x7f000001), .port = 0, .socket_path = directory_.socket_path()};
     options.limits.sweep_interval = std::chrono::milliseconds(20);
@@ -278,6 +279,7 @@ class TestGateway {
     ServerInfo info{.version = "2.0.0", .network = {}};
     info.network.server_ip = "192.168.1.67";
     info.network.server_port = 51820;
+    info.network.gateway6 = gateway6;
     server_ = *ApiServer::listen(io_, options, {clients, tunnel, random, clock, logger, std::move(surroundings)}, info);
     thread_ = std::thread([this] { io_.run(); });
   }

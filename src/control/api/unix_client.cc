@@ -92,6 +92,7 @@ ListedClient parse_row(const json::object& object) {
       .name = text_member(object, "name"),
       .public_key = text_member(object, "publicKey"),
       .client_ip = text_member(object, "clientIP"),
+      .client_ip6 = text_member(object, "clientIP6"),
       .enabled = enabled != nullptr && enabled->is_bool() && enabled->get_bool(),
       .obstacle = text_member(object, "reason"),
       .allowed_ips = text_member(object, "allowedIPs"),
@@ -175,6 +176,7 @@ Result<CreatedClient> UnixClient::create(const NewClient& client) {
       .server_ip = text_member(*object, "serverIP"),
       .server_port = number_member<std::uint16_t>(*object, "serverPort"),
       .client_ip = *client_ip,
+      .client_ip6 = IpPrefix::parse(text_member(*object, "clientIP6")),
       .allowed_ips = text_member(*object, "allowedIPs"),
   };
 }

@@ -20,8 +20,9 @@ struct CreatedClient {
   PublicKey server_public_key;
   std::string server_ip;
   std::uint16_t server_port = 0;
-  IpPrefix client_ip;       ///< 192.168.2.2/32
-  std::string allowed_ips;  ///< "0.0.0.0/0,::/0"
+  IpPrefix client_ip;                       ///< 192.168.2.2/32
+  std::optional<IpPrefix> client_ip6 = {};  ///< fd00:2::c0a8:202/128; none where the VPN has no IPv6
+  std::string allowed_ips;                  ///< "0.0.0.0/0,::/0"
 };
 
 /// A row of GET /clients.
@@ -29,6 +30,7 @@ struct ListedClient {
   std::string name;
   std::string public_key;
   std::string client_ip;
+  std::string client_ip6 = {};  ///< empty: the VPN has no IPv6
   bool enabled = false;
   std::string obstacle;  ///< why it is not served although it is enabled; empty when it is
   std::string allowed_ips;

@@ -31,6 +31,11 @@ constexpr std::size_t kMaxAddresses = 16;
 /// should the client be gone by then, nobody tells us its address.
 constexpr std::chrono::seconds kRefusedAddressTime{10};
 
+/// The prefix that holds this address alone.
+IpPrefix whole(const IpAddress& address) {
+  return {address, static_cast<std::uint8_t>(address.bit_count())};
+}
+
 bool is_taken_address(const Status& status) {
   return !status && status.error().code == ErrorCode::kAlreadyExists && status.error().field == "clientIP";
 }
@@ -356,10 +361,12 @@ std::string ClientManager::obstacle(const Client& client) const {
 }
 
 tunnel::Peer ClientManager::peer_of(const Client& client) const {
-  return {.public_key = client.public_key,
-          .preshared_key = client.preshared_key,
-          .allowed_ips = {{client.address, static_cast<std::uint8_t>(client.address.bit_count())}},
-          .persistent_keepalive_s = network_.persistent_keepalive_s};
+  tunnel::Peer peer{.public_key = client.public_key,
+                    .preshared_key = client.preshared_key,
+                    .allowed_ips = {whole(client.address)},
+                    .persistent_keepalive_s = network_.persistent_keepalive_s};
+  if (const auto ipv6 = network_.ipv6_of(client.address)) peer.allowed_ips.push_back(whole(*ipv6));
+  return peer;
 }
 
 std::vector<tunnel::Peer> ClientManager::wanted_peers() const {

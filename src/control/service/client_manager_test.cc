@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "control/service/test_gated_store.h"
 #include "control/service/test_log.h"
@@ -14,6 +15,7 @@
 namespace vpn::control {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -80,12 +82,15 @@ class ClientManagerTest : public testing::Test {
     return std::exchange(answers_, {});
   }
 
-  /// "1 192.168.2.2/32" for each peer of the tunnel.
+  /// "1 192.168.2.2/32" for each peer of the tunnel; its addresses with commas between.
   std::vector<std::string> peers() const {
     std::vector<std::string> lines;
     const auto tunnel = tunnel_.status();
     for (const tunnel::PeerStatus& status : tunnel->peers) {
-      lines.push_back(std::to_string(status.peer.public_key.bytes[0]) + " " + to_string(status.peer.allowed_ips.at(0)));
+      std::string line = std::to_string(status.peer.public_key.bytes[0]);
+      char separator = ' ';
+      for (const IpPrefix& prefix : status.peer.allowed_ips) line += std::exchange(separator, ',') + to_string(prefix);
+      lines.push_back(std::move(line));
     }
     return lines;
   }
@@ -134,6 +139,34 @@ TEST_F(ClientManagerTest, CreatesInStoreMemoryAndTunnel) {
                                          .preshared_key = preshared_key,
                                          .allowed_ips = {*IpPrefix::parse("192.168.2.2/32")},
                                          .persistent_keepalive_s = 25}));
+}
+
+TEST_F(ClientManagerTest, GivesClientsAnIpv6AddressWhereTheVpnHasIpv6) {
+  start();
+  ask_create(1);
+  ask_create(2);
+  (void)answers();
+  ask_enabled(2, false);
+  (void)answers();
+  EXPECT_THAT(peers(), ElementsAre("1 192.168.2.2/32"));
+
+  options_.network.gateway6 = IpPrefix::parse("fd00:2::1/64");
+  restart();
+  EXPECT_THAT(peers(), ElementsAre("1 192.168.2.2/32,fd00:2::c0a8:202/128")) << "those of before, too";
+  ask_enabled(2, true);
+  ask_create(3);
+  (void)answers();
+  EXPECT_THAT(peers(),
+              UnorderedElementsAre("1 192.168.2.2/32,fd00:2::c0a8:202/128", "2 192.168.2.3/32,fd00:2::c0a8:203/128",
+                                   "3 192.168.2.4/32,fd00:2::c0a8:204/128"));
+
+  options_.network.gateway = *IpPrefix::parse("192.168.0.1/16");
+  restart();
+  EXPECT_THAT(peers(), Contains("1 192.168.2.2/32,fd00:2::c0a8:202/128")) << "a larger subnet moves nobody";
+
+  options_.network.gateway6.reset();
+  restart();
+  EXPECT_THAT(peers(), UnorderedElementsAre("1 192.168.2.2/32", "2 192.168.2.3/32", "3 192.168.2.4/32"));
 }
 
 TEST_F(ClientManagerTest, DisablesEnablesAndRemoves) {

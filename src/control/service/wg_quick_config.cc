@@ -24,7 +24,9 @@ std::string to_text(const WgQuickConfig& config) {
   text += "[Interface]\nPrivateKey = ";
   append_key(text, config.private_key);
   text += "\n";
-  text += "Address = " + to_string(config.address) + "\n";
+  text += "Address = " + to_string(config.address);
+  if (config.address6) text += ", " + to_string(*config.address6);
+  text += "\n";
   text += "\n[Peer]\n";
   text += "PublicKey = " + to_string(config.server_key) + "\n";
   if (config.preshared_key) {

@@ -14,7 +14,8 @@ namespace vpn::control {
 struct WgQuickConfig {
   PrivateKey private_key;
   std::optional<PresharedKey> preshared_key;
-  IpPrefix address;  ///< 192.168.2.2/32
+  IpPrefix address;                       ///< 192.168.2.2/32
+  std::optional<IpPrefix> address6 = {};  ///< fd00:2::c0a8:202/128
   PublicKey server_key;
   std::string server_host;  ///< an address, or a host name
   std::uint16_t server_port = 51820;

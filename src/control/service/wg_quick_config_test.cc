@@ -37,6 +37,12 @@ TEST(WgQuickConfig, ReadsAsWgQuickReadsIt) {
             "PersistentKeepalive = 25\n");
 }
 
+TEST(WgQuickConfig, GivesTheClientBothItsAddresses) {
+  WgQuickConfig config = example();
+  config.address6 = IpPrefix::parse("fd00:2::c0a8:202/128");
+  EXPECT_NE(to_text(config).find("Address = 192.168.2.2/32, fd00:2::c0a8:202/128\n"), std::string::npos);
+}
+
 TEST(WgQuickConfig, LeavesOutAPresharedKeyThatIsNotThere) {
   WgQuickConfig config = example();
   config.preshared_key.reset();

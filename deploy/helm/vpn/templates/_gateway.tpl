@@ -46,6 +46,7 @@ Service is made: the value, the port that the Service has, or one made of namesp
   "WG_PRIVATE_KEY_FILE" "/run/secrets/vpn-enabler/wg-private-key"
   "WG_SUBNET" $given.wgSubnet -}}
 {{- with $given.serverIP }}{{ $_ := set $settings "SERVER_IP" . }}{{ end -}}
+{{- with $given.wgSubnet6 }}{{ $_ := set $settings "WG_SUBNET6" . }}{{ end -}}
 {{- if eq $store "ltse" -}}
 {{- $_ := set $settings "LTSE" "true" -}}
 {{- $_ := set $settings "LTSE_INDEX" $given.ltseIndex -}}
@@ -122,11 +123,20 @@ Service is made: the value, the port that the Service has, or one made of namesp
 {{- mergeOverwrite $ours (deepCopy .Values.api.securityContext) | toYaml -}}
 {{- end }}
 
+{{/* The pod's sysctls, as a map: with IPv6 in the VPN its forwarding, too. */}}
+{{- define "vpn.sysctls" -}}
+{{- $sysctls := deepCopy .Values.api.sysctls.values -}}
+{{- if and .Values.api.envVars.wgSubnet6 (not (hasKey $sysctls "net.ipv6.conf.all.forwarding")) -}}
+{{- $_ := set $sysctls "net.ipv6.conf.all.forwarding" "1" -}}
+{{- end -}}
+{{- toYaml $sysctls -}}
+{{- end }}
+
 {{- define "vpn.api.podSecurityContext" -}}
 {{- $ours := dict "seccompProfile" (dict "type" "RuntimeDefault") -}}
 {{- if eq (toString (.Values.api.sysctls).mode) "podSecurityContext" -}}
 {{- $sysctls := list -}}
-{{- range $name, $value := .Values.api.sysctls.values -}}
+{{- range $name, $value := include "vpn.sysctls" . | fromYaml -}}
 {{- $sysctls = append $sysctls (dict "name" $name "value" (toString $value)) -}}
 {{- end -}}
 {{- $_ := set $ours "sysctls" $sysctls -}}
