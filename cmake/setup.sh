@@ -13,6 +13,7 @@ build_packages=(
   libssl-dev            # X25519, and the oracle of the crypto tests
   libmnl-dev            # links, addresses and routes over netlink
   libnftables-dev       # NAT and forwarding rules
+  libsystemd-dev        # DNS servers for systemd-resolved, over D-Bus
   libsqlite3-dev        # the clients' store
   libmongoc-dev         # the clients' store in MongoDB
   libcli11-dev          # flags, environment and settings file

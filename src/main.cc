@@ -46,6 +46,8 @@
 #include "host/linux_host.h"
 #include "host/subnet.h"
 #include "open_store.h"
+#include "quick/import_command.h"
+#include "quick/up_command.h"
 #include "surroundings.h"
 #include "tunnel/kernel/kernel_tunnel.h"
 #include "tunnel/userspace/userspace_tunnel.h"
@@ -311,12 +313,23 @@ int run_doctor(const cli::Arguments& arguments) {
   return exit_code;
 }
 
+int run_import(const cli::Arguments& arguments) {
+  const SystemClock clock;
+  SystemRandom random;
+  return quick::run_import(arguments, [&](const cli::Settings& settings, Logger& logger) {
+    return open_store(settings, clock, random, logger);
+  });
+}
+
 constexpr std::array kCommands = {
     cli::Command{"serve", "The gateway: WireGuard, its REST API and its store", run_serve},
     cli::Command{"client", "Adds, lists, shows, enables, disables and removes clients", cli::run_client},
     cli::Command{"doctor", "What is wrong with this machine for a gateway, and what cures it", run_doctor},
     cli::Command{"health", "Whether the gateway on this machine is well", cli::run_health},
     cli::Command{"store", "Copies, exports and imports clients between stores", run_store},
+    cli::Command{"up", "A tunnel to another machine, from a wg-quick file", quick::run_up},
+    cli::Command{"down", "Takes it down again", quick::run_down},
+    cli::Command{"import", "Makes a gateway of a server that wg-quick runs", run_import},
     cli::Command{"genkey", "Prints a fresh private key", cli::run_genkey},
     cli::Command{"pubkey", "Reads a private key, prints its public key", cli::run_pubkey},
     cli::Command{"genpsk", "Prints a fresh preshared key", cli::run_genpsk},

@@ -40,8 +40,11 @@ MAY_INCLUDE = {
             "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/uapi_server.h"],
     # It looks with the eyes of `serve`: its settings, the host's facts, the mark of a link of ours.
     "doctor": ["base", "netlink", "host", "cli", "tunnel/kernel/kernel_link.h"],
+    # The composition root of a tunnel without a gateway, as main.cc is the gateway's.
+    "quick": ["base", "control/model", "control/service", "control/store/store.h", "cli", "engine/crypto/x25519.h",
+              "engine/protocol/config.h", "engine/uapi_client.h", "engine/uapi_server.h", "host", "tunnel/tunnel.h", "tunnel/kernel"],
     # The composition root names everything.
-    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli", "doctor", "open_store.h", "surroundings.h"],
+    "main.cc": ["base", "engine", "tunnel", "host", "control", "cli", "doctor", "quick", "open_store.h", "surroundings.h"],
     "surroundings.h": ["base", "host"],
     "surroundings.cc": ["base", "host", "cli", "surroundings.h"],
     "open_store.h": ["base", "control/store/store.h", "cli"],
@@ -54,7 +57,7 @@ THIRD_PARTY = {
     r"tl/expected\.hpp": ["base"],
     r"openssl/|intel-ipsec-mb\.h": ["engine/crypto"],
     r"libmnl/": ["netlink"],
-    r"nftables/": ["host"],
+    r"nftables/|systemd/": ["host"],
     r"sqlite3\.h": ["control/store/sqlite"],
     r"mongoc/|bson/": ["control/store/mongodb"],
     r"boost/asio/(io_context|post|posix/stream_descriptor|signal_set|steady_timer)\.hpp":
@@ -62,7 +65,8 @@ THIRD_PARTY = {
     # cli: exports of a store are JSON lines; doctor: its report
     r"boost/json/": ["control/api", "control/store/ltse", "cli", "doctor"],
     r"boost/": ["control/api", "control/store/ltse"],
-    r"CLI/|spdlog/|qrcodegen/": ["cli"],
+    r"CLI/": ["cli", "quick"],
+    r"spdlog/|qrcodegen/": ["cli"],
 }
 TEST_ONLY = r"gtest/|gmock/|benchmark/"
 

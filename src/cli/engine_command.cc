@@ -141,13 +141,15 @@ int run_in_foreground(const EngineOptions& options, Logger& logger) {
   return 0;
 }
 
-void tell(const UniqueFd& pipe, std::string_view text) {
+/// False when the parent is gone.
+bool tell(const UniqueFd& pipe, std::string_view text) {
   while (!text.empty()) {
     const ssize_t size = ::write(pipe.get(), text.data(), text.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return;  // the parent is gone: nobody to tell
+    if (size <= 0) return false;
     text.remove_prefix(static_cast<std::size_t>(size));
   }
+  return true;
 }
 
 std::string read_all(const UniqueFd& pipe) {
@@ -178,46 +180,42 @@ int run_as_child(const EngineOptions& options, Logger& logger, UniqueFd pipe) {
   const StopSignals signals;
   Engine engine(logger);
   if (Status status = engine.open(options.interface_name); !status) {
-    tell(pipe, status.error().message);
+    (void)tell(pipe, status.error().message);
     return 1;
   }
   release_stdio();
-  tell(pipe, kReady);
+  if (!tell(pipe, kReady)) return 1;  // an interface that nobody waits for, nobody would remove
   pipe.reset();
   engine.run(signals);
   return 0;
 }
 
-int run_in_background(const EngineOptions& options, Logger& logger) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    print_error(system_error("cannot make a pipe", errno).message);
-    return 1;
-  }
-  UniqueFd from_child(ends[0]);
-  UniqueFd to_parent(ends[1]);
-  const pid_t child = ::fork();
-  if (child < 0) {
-    print_error(system_error("cannot fork", errno).message);
-    return 1;
-  }
-  if (child == 0) {
-    from_child.reset();
-    return run_as_child(options, logger, std::move(to_parent));
-  }
-  to_parent.reset();
-  const std::string answer = read_all(from_child);
-  if (answer == kReady) return 0;
-  ::waitpid(child, nullptr, 0);
-  print_error(answer.empty() ? "the engine ended before it was ready" : answer);
-  return 1;
-}
-
 }  // namespace
 
 int run_engine(const EngineOptions& options, Logger& logger) {
-  const bool foreground = options.foreground || environment("WG_PROCESS_FOREGROUND") == "1";
-  return foreground ? run_in_foreground(options, logger) : run_in_background(options, logger);
+  if (options.foreground || environment("WG_PROCESS_FOREGROUND") == "1") return run_in_foreground(options, logger);
+  const Status started = start_engine(options, logger);
+  if (!started) print_error(started.error().message);
+  return started ? 0 : 1;
+}
+
+Status start_engine(const EngineOptions& options, Logger& logger) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(system_error("cannot make a pipe", errno));
+  UniqueFd from_child(ends[0]);
+  UniqueFd to_parent(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail(system_error("cannot fork", errno));
+  if (child == 0) {
+    from_child.reset();
+    // Not by a return: what the caller would undo at its end is the parent's.
+    ::_exit(run_as_child(options, logger, std::move(to_parent)));
+  }
+  to_parent.reset();
+  const std::string answer = read_all(from_child);
+  if (answer == kReady) return {};
+  ::waitpid(child, nullptr, 0);
+  return fail(ErrorCode::kUnavailable, answer.empty() ? "the engine ended before it was ready" : answer);
 }
 
 }  // namespace vpn::cli

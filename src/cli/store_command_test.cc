@@ -26,24 +26,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-/// A store that the test keeps, as one opens it.
-class Borrowed final : public control::SharedStore {
- public:
-  explicit Borrowed(SharedMemoryStore& store) : store_(store) {}
-  std::string description() const override { return store_.description(); }
-  Result<control::Contents> load() override { return store_.load(); }
-  std::vector<Status> commit(std::span<const control::Mutation> mutations) override { return store_.commit(mutations); }
-  Status probe() override { return store_.probe(); }
-  Result<std::unique_ptr<control::ChangeFeed>> follow() override { return store_.follow(); }
-  Result<std::vector<std::optional<control::Client>>> read(std::span<const PublicKey> keys) override {
-    return store_.read(keys);
-  }
-  Result<PrivateKey> server_key(const PrivateKey& fresh) override { return store_.server_key(fresh); }
-
- private:
-  SharedMemoryStore& store_;
-};
-
 /// sqlite: is a file; mongodb://NAME a store in memory of that name.
 class StoreCommand : public testing::Test {
  protected:
@@ -69,7 +51,7 @@ class StoreCommand : public testing::Test {
     }
     const auto* uri = std::get_if<MongodbUri>(&location);
     if (uri == nullptr) return fail(ErrorCode::kUnavailable, "nobody answers");
-    return std::make_unique<Borrowed>(memory(uri->uri));
+    return std::make_unique<BorrowedSharedStore>(memory(uri->uri));
   }
 
   SharedMemoryStore& memory(const std::string& uri) { return stores_[uri]; }

@@ -1,6 +1,7 @@
 // For tests: a store in memory that several gateways could share, so that it keeps their key too.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,6 +50,24 @@ class SharedMemoryStore final : public control::SharedStore {
  private:
   control::MemoryStore clients_;
   std::optional<PrivateKey> key_;
+};
+
+/// A store that the test keeps, as one opens it.
+class BorrowedSharedStore final : public control::SharedStore {
+ public:
+  explicit BorrowedSharedStore(SharedMemoryStore& store) : store_(store) {}
+  std::string description() const override { return store_.description(); }
+  Result<control::Contents> load() override { return store_.load(); }
+  std::vector<Status> commit(std::span<const control::Mutation> mutations) override { return store_.commit(mutations); }
+  Status probe() override { return store_.probe(); }
+  Result<std::unique_ptr<control::ChangeFeed>> follow() override { return store_.follow(); }
+  Result<std::vector<std::optional<control::Client>>> read(std::span<const PublicKey> keys) override {
+    return store_.read(keys);
+  }
+  Result<PrivateKey> server_key(const PrivateKey& fresh) override { return store_.server_key(fresh); }
+
+ private:
+  SharedMemoryStore& store_;
 };
 
 }  // namespace vpn::cli

@@ -158,4 +158,16 @@ Status check_link(const LinkConfig& config) {
   return {};
 }
 
+Status remove_link(unsigned index) {
+  auto socket = netlink::Socket::open(NETLINK_ROUTE);
+  if (!socket) return fail(socket.error());
+  netlink::Request request(RTM_DELLINK, 0);
+  request.put_fixed_part<ifinfomsg>().ifi_index = static_cast<int>(index);
+  const netlink::Outcome outcome = socket->transact(request);
+  if (outcome.ok() || outcome.error_number == ENODEV) return {};
+  Error error = outcome.error("cannot remove the interface of index " + std::to_string(index));
+  if (error.code == ErrorCode::kPermissionDenied) error.message += "; the NET_ADMIN capability is needed";
+  return fail(std::move(error));
+}
+
 }  // namespace vpn::host

@@ -20,5 +20,7 @@ Status configure_link(const LinkConfig& config);
 
 /// Host::check_link, but for forwarding.
 Status check_link(const LinkConfig& config);
+/// Removes the interface with this index, and with it its addresses and routes. One that is gone already is no error.
+Status remove_link(unsigned index);
 
 }  // namespace vpn::host

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <initializer_list>
 #include <iterator>
 #include <string_view>
 
 #include "host/link.h"
+#include "host/table_name.h"
 
 namespace vpn::host {
 namespace {
@@ -145,19 +145,7 @@ std::string chain(std::string_view name, std::string_view hook, const std::strin
 }  // namespace
 
 std::string table_name(const std::string& interface_name) {
-  // nft takes letters, digits and _-./ in a table's name; an interface's name has no '/', which therefore escapes the
-  // rest.
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string name = "vpn_enabler_";
-  for (const char c : interface_name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '_' || c == '-' || c == '.') {
-      name += c;
-    } else {
-      name += {'/', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return name;
+  return table_name("vpn_enabler_", interface_name);
 }
 
 Result<std::string> apply_text(const RulesConfig& config) {

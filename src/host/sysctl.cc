@@ -39,4 +39,11 @@ Status set_switch(const std::string& path, char digit, const std::string& cure) 
   return fail(std::move(error));
 }
 
+Status let_reverse_path_filter_see_marks(const std::string& path) {
+  if (switch_is(path, '1')) return {};
+  return set_switch(path, '1',
+                    "without it the answers of the other end are dropped. Set it from outside: `sysctl -w "
+                    "net.ipv4.conf.all.src_valid_mark=1` on a host, `--sysctl` with docker run");
+}
+
 }  // namespace vpn::host

@@ -203,6 +203,44 @@ changes_tunnel() {
     expect "wg9 after a stop" "$(kind_of wg9)" ""
 }
 
+# tunnel_file PRIVATE_KEY ADDRESS PEER_PRIVATE_KEY MORE: a wg-quick file.
+tunnel_file() {
+  printf '[Interface]\nPrivateKey = %s\nAddress = %s/24\n[Peer]\nPublicKey = %s\n%s\n[Interface]\nListenPort = 4500\n' \
+    "$1" "$2" "$(echo "$3" | vpn-enabler pubkey)" "$4"
+}
+table_of_home() {
+  ip -n home rule
+  ip -n home route show table all
+}
+
+joins_machines() {
+  mkdir -p /pair
+  north=$(vpn-enabler genkey)
+  south=$(vpn-enabler genkey)
+  tunnel_file "$north" 10.99.0.1 "$south" "AllowedIPs = 10.99.0.2/32" >/pair/north.conf
+  tunnel_file "$south" 10.99.0.2 "$north" "AllowedIPs = 0.0.0.0/0
+Endpoint = 203.0.113.2:4500" >/pair/south.conf
+  chmod 600 /pair/*.conf
+  ip -n gateway addr add 198.51.100.7/32 dev lo
+  table_before=$(table_of_home)
+  expect "up" "$(on gateway vpn-enabler up /pair/north.conf)" "north is up: kernel, 10.99.0.1/24, MTU 1420" &&
+    expect "up" "$(on home vpn-enabler up /pair/south.conf)" "south is up: kernel, 10.99.0.2/24, MTU 1420" &&
+    expect "north" "$(kind_of north)" wireguard && within 5 answered 10.99.0.1 && loses_nothing 198.51.100.7
+}
+
+is_no_gateways() {
+  on gateway env STATE_DIR=/state9 WG_INTERFACE=north WG_PORT=7778 API_PORT=3007 API_SOCKET=/run/nine.sock WG_SUBNET=192.168.7.1/24 \
+    TUNNEL=auto vpn-enabler serve >/tmp/refusal 2>&1 && return 1
+  grep "somebody else made" /tmp/refusal && answered 10.99.0.1
+}
+
+parts_machines() {
+  echo "SaveConfig = true" >>/pair/north.conf
+  on gateway vpn-enabler down north && on home vpn-enabler down south || return
+  grep -q '^Endpoint = 203.0.113.9:4500$' /pair/north.conf && expect "north" "$(kind_of north)" "" &&
+    expect "rules and routes" "$(table_of_home)" "$table_before"
+}
+
 # ---
 
 step world-is-made make_world
@@ -226,3 +264,6 @@ step interface-of-somebody-else-is-untouched leaves_strangers_alone
 step gateway-ends-when-its-interface-does stops_when_removed
 step interface-of-an-earlier-name-goes changes_interface
 step interface-of-an-earlier-tunnel-goes changes_tunnel
+step up-joins-two-machines joins_machines
+step up-makes-no-gateways-interface is_no_gateways
+step down-leaves-nothing parts_machines

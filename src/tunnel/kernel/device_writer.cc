@@ -53,6 +53,11 @@ void DeviceWriter::set_listen_port(std::uint16_t port) {
   message_->put_u16(WGDEVICE_A_LISTEN_PORT, port);
 }
 
+void DeviceWriter::set_fwmark(std::uint32_t mark) {
+  begin();
+  message_->put_u32(WGDEVICE_A_FWMARK, mark);
+}
+
 Status DeviceWriter::add(const PeerChange& change) {
   if (message_ && message_->room_bytes() < kPeerBytes) {
     if (Status sent = send(); !sent) return sent;

@@ -40,6 +40,7 @@ class DeviceWriter {
   /// Before any peer.
   void set_private_key(const PrivateKey& key);
   void set_listen_port(std::uint16_t port);
+  void set_fwmark(std::uint32_t mark);
   /// Each sends what no longer fits, and returns what came of that.
   Status add(const PeerChange& change);
   /// Sends the rest, if there is any.

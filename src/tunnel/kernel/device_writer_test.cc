@@ -109,15 +109,17 @@ TEST_F(DeviceWriterTest, SendsNothingWhenNothingChanges) {
   EXPECT_THAT(sent_, IsEmpty());
 }
 
-TEST_F(DeviceWriterTest, PutsKeyAndPortIntoOneMessage) {
+TEST_F(DeviceWriterTest, PutsKeyPortAndMarkIntoOneMessage) {
   PrivateKey key;
   random_.fill(key.reveal_mutable());
   writer_.set_listen_port(51820);
+  writer_.set_fwmark(51821);
   writer_.set_private_key(key);
   ASSERT_TRUE(writer_.finish());
   ASSERT_THAT(sent_, SizeIs(1));
   EXPECT_EQ(sent_[0].device[WGDEVICE_A_PRIVATE_KEY], text_of_key(key.reveal()));
   EXPECT_EQ(sent_[0].device[WGDEVICE_A_LISTEN_PORT], text_of_value(std::uint16_t{51820}));
+  EXPECT_EQ(sent_[0].device[WGDEVICE_A_FWMARK], text_of_value(std::uint32_t{51821}));
 }
 
 TEST_F(DeviceWriterTest, WritesWhatChangesOfAPeerAndNoMore) {

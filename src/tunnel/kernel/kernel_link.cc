@@ -32,7 +32,7 @@ struct LinkInfo {
   std::string kind;  ///< empty: hardware
   std::uint32_t group = 0;
 
-  bool is_ours() const { return kind == kKind && group == kOurLinkGroup; }
+  bool is_ours(std::uint32_t our_group) const { return kind == kKind && group == our_group; }
 };
 
 LinkInfo read_link(const nlmsghdr& message) {
@@ -61,11 +61,11 @@ Result<std::optional<LinkInfo>> find_link(netlink::Socket& socket, const std::st
   return link;
 }
 
-netlink::Outcome make_link(netlink::Socket& socket, const std::string& name) {
+netlink::Outcome make_link(netlink::Socket& socket, const std::string& name, std::uint32_t group) {
   netlink::Request request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   request.put_fixed_part<ifinfomsg>();
   request.put_text(IFLA_IFNAME, name);
-  request.put_u32(IFLA_GROUP, kOurLinkGroup);
+  request.put_u32(IFLA_GROUP, group);
   nlattr* info = request.begin_nest(IFLA_LINKINFO);
   request.put_text(IFLA_INFO_KIND, kKind);
   request.end_nest(info);
@@ -113,26 +113,26 @@ Status let_pass_removal_only(int socket, unsigned index) {
 
 }  // namespace
 
-Result<KernelLink> make_or_adopt_link(const std::string& name) {
+Result<KernelLink> make_or_adopt_link(const std::string& name, std::uint32_t group) {
   auto socket = netlink::Socket::open(NETLINK_ROUTE);
   if (!socket) return fail(std::move(socket.error()));
-  const netlink::Outcome made = make_link(*socket, name);
+  const netlink::Outcome made = make_link(*socket, name, group);
   if (!made.ok() && made.error_number != EEXIST) return fail(explain(made, "cannot make the interface " + name));
   const auto link = find_link(*socket, name);
   if (!link) return fail(link.error());
   if (!*link) return fail(ErrorCode::kUnavailable, "interface " + name + " is gone as soon as it was there");
-  if (!(*link)->is_ours()) return not_ours(name, **link);
+  if (!(*link)->is_ours(group)) return not_ours(name, **link);
   return KernelLink{(*link)->index, !made.ok()};
 }
 
 // By index, so that a link that took the name meanwhile is spared.
-Status remove_our_link(const std::string& name) {
+Status remove_our_link(const std::string& name, std::uint32_t group) {
   auto socket = netlink::Socket::open(NETLINK_ROUTE);
   if (!socket) return fail(std::move(socket.error()));
   const auto link = find_link(*socket, name);
   if (!link) return fail(link.error());
   if (!*link) return {};
-  if (!(*link)->is_ours()) return not_ours(name, **link);
+  if (!(*link)->is_ours(group)) return not_ours(name, **link);
   netlink::Request request(RTM_DELLINK, 0);
   request.put_fixed_part<ifinfomsg>().ifi_index = static_cast<int>((*link)->index);
   const netlink::Outcome removed = socket->transact(request);

@@ -16,7 +16,6 @@
 #include "engine/crypto/x25519.h"
 #include "netlink/attributes.h"
 #include "netlink/socket.h"
-#include "tunnel/kernel/kernel_link.h"
 
 namespace vpn::tunnel {
 namespace {
@@ -63,13 +62,13 @@ Result<std::unique_ptr<KernelTunnel>> KernelTunnel::open(const KernelTunnelOptio
                                                          Logger& logger) {
   auto claim = claim_link(options.interface_name);
   if (!claim) return fail(std::move(claim.error()));
-  const auto link = make_or_adopt_link(options.interface_name);
+  const auto link = make_or_adopt_link(options.interface_name, options.link_group);
   if (!link) return fail(link.error());
   std::unique_ptr<KernelTunnel> tunnel(new KernelTunnel(options, clock, logger));
   tunnel->claim_ = *std::move(claim);
   tunnel->index_ = link->index;
   if (Status attached = tunnel->attach(); !attached) {
-    if (!link->adopted) (void)remove_our_link(options.interface_name);
+    if (!link->adopted) (void)remove_our_link(options.interface_name, options.link_group);
     return fail(std::move(attached.error()));
   }
   if (link->adopted) {
@@ -91,10 +90,10 @@ Status KernelTunnel::attach() {
   return {};
 }
 
-Status KernelTunnel::remove(const std::string& interface_name) {
+Status KernelTunnel::remove(const std::string& interface_name, std::uint32_t link_group) {
   const auto claim = claim_link(interface_name);
   if (!claim) return fail(claim.error());
-  return remove_our_link(interface_name);
+  return remove_our_link(interface_name, link_group);
 }
 
 KernelTunnel::~KernelTunnel() {
@@ -170,6 +169,13 @@ Status KernelTunnel::configure(const InterfaceConfig& config) {
   if (present->public_key != engine::crypto::derive_public_key(config.private_key)) {
     device.set_private_key(config.private_key);
   }
+  return device.finish();
+}
+
+Status KernelTunnel::set_fwmark(std::uint32_t mark) {
+  const std::lock_guard lock(talking_);
+  DeviceWriter device = writer("cannot mark the packets of " + interface_name());
+  device.set_fwmark(mark);
   return device.finish();
 }
 

@@ -25,12 +25,14 @@
 #include "base/unique_fd.h"
 #include "tunnel/kernel/device_reader.h"
 #include "tunnel/kernel/device_writer.h"
+#include "tunnel/kernel/kernel_link.h"
 #include "tunnel/tunnel.h"
 
 namespace vpn::tunnel {
 
 struct KernelTunnelOptions {
   std::string interface_name = "wg0";
+  std::uint32_t link_group = kOurLinkGroup;  ///< of the interface: one of another group is somebody else's
   /// The kernel tells nobody when it learns an endpoint: it is asked so often, and less often when it holds so many
   /// peers that the asking would take more than a hundredth of a processor.
   std::chrono::milliseconds learn_interval{10'000};
@@ -51,7 +53,7 @@ class KernelTunnel final : public Tunnel {
                                                     Logger& logger);
   /// Takes the interface of that name, if it is ours and nobody serves it, and with it every session. None is no error;
   /// kAlreadyExists when it is not ours or is being served.
-  static Status remove(const std::string& interface_name);
+  static Status remove(const std::string& interface_name, std::uint32_t link_group = kOurLinkGroup);
 
   ~KernelTunnel() override;
 
@@ -60,6 +62,8 @@ class KernelTunnel final : public Tunnel {
   Status configure(const InterfaceConfig& config) override;
   Status ready() const override { return {}; }  ///< a link whose port is taken does not come up
   Status apply(const Delta& delta) override;
+  /// The firewall mark of the encrypted packets; 0: none.
+  Status set_fwmark(std::uint32_t mark);
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
