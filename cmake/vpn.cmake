@@ -122,3 +122,7 @@ function(vpn_server_test name)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS slow)
 endfunction()
+
+# For the files that are compiled for one instruction set.
+set(VPN_AVX2_OPTIONS -O3 -Wno-psabi -mavx2 -mbmi2)
+set(VPN_AVX512_OPTIONS ${VPN_AVX2_OPTIONS} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512ifma)

@@ -46,6 +46,9 @@ class Aead {
   Aead(const Aead&) = delete;
   Aead& operator=(const Aead&) = delete;
 
+  /// Which engine it is: avx512, avx2, ipsec_mb or openssl.
+  const char* name() const;
+
   /// Any number of jobs, of any mix of keys and sizes; buffers must not overlap.
   void seal(std::span<const SealJob> jobs);
   void open(std::span<OpenJob> jobs);

@@ -29,6 +29,8 @@ class IpsecMbEngine final : public AeadEngine {
  public:
   explicit IpsecMbEngine(Manager manager) : manager_(std::move(manager)) {}
 
+  const char* name() const override { return "ipsec_mb"; }
+
   void seal(std::span<const SealJob> jobs) override {
     for (const SealJob& job : jobs) {
       const MutableBytes plaintext = job.data.first(job.data.size() - kAeadTagSize);

@@ -69,6 +69,8 @@ class OpensslAead {
 
 class OpensslEngine final : public AeadEngine {
  public:
+  const char* name() const override { return "openssl"; }
+
   void seal(std::span<const SealJob> jobs) override {
     for (const SealJob& job : jobs) {
       aead_.seal(*job.key, job.counter, {}, job.data.first(job.data.size() - kAeadTagSize), job.data);

@@ -1,11 +1,8 @@
 #include "engine/crypto/aead.h"
 
-#include <memory>
-#include <numeric>
 #include <vector>
 
 #include "base/random.h"
-#include "engine/crypto/aead_engine.h"
 #include "engine/crypto/test_bytes.h"
 
 namespace vpn::engine::crypto {
@@ -117,96 +114,6 @@ TEST(XAead, RefusesAnotherNonceInEachByte) {
     auto nonce = array_from_hex<24>(kDraftNonce);
     nonce[i] ^= 1;
     EXPECT_FALSE(xaead_open(key, nonce, from_hex(kDraftAad), from_hex(kDraftSealed), plaintext)) << i;
-  }
-}
-
-// Every engine that runs here, against the one-by-one calls, which the RFC's vector has proved.
-class AeadEngines : public testing::Test {
- protected:
-  AeadEngines() {
-    engines_.push_back(make_openssl_engine());
-    if (auto engine = make_ipsec_mb_engine()) engines_.push_back(std::move(engine));
-  }
-
-  std::vector<std::unique_ptr<AeadEngine>> engines_;
-};
-
-#ifdef __x86_64__
-TEST_F(AeadEngines, IncludeTheFastOneOnX86) {
-  EXPECT_EQ(engines_.size(), 2u);
-}
-#endif
-
-TEST_F(AeadEngines, SealAndOpenEverySizeAsTheOracleDoes) {
-  SeededRandom random(2);
-  constexpr std::size_t kMaxSize = 1600;
-  std::vector<AeadKey> keys;
-  std::vector<std::vector<std::uint8_t>> plaintexts;
-  for (std::size_t size = 0; size <= kMaxSize; ++size) {
-    keys.push_back(random_key(random));
-    plaintexts.push_back(random_bytes(random, size));
-  }
-  for (const auto& engine : engines_) {
-    std::vector<std::vector<std::uint8_t>> buffers = plaintexts;
-    std::vector<SealJob> seals;
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      buffers[i].resize(plaintexts[i].size() + kAeadTagSize);
-      seals.push_back({&keys[i], i << 40 | i, buffers[i]});
-    }
-    engine->seal(seals);
-
-    std::vector<OpenJob> opens;
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      std::vector<std::uint8_t> expected(buffers[i].size());
-      aead_seal(keys[i], i << 40 | i, {}, plaintexts[i], expected);
-      ASSERT_EQ(buffers[i], expected) << "size " << i;
-      opens.push_back({&keys[i], i << 40 | i, buffers[i]});
-    }
-    engine->open(opens);
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      ASSERT_TRUE(opens[i].ok) << "size " << i;
-      ASSERT_TRUE(std::equal(plaintexts[i].begin(), plaintexts[i].end(), buffers[i].begin())) << "size " << i;
-    }
-  }
-}
-
-TEST_F(AeadEngines, RefuseForgedPacketsAmongGoodOnesAndLeaveNoPlaintext) {
-  SeededRandom random(3);
-  const AeadKey key = random_key(random);
-  constexpr std::size_t kSize = 64;
-  for (const auto& engine : engines_) {
-    std::vector<std::vector<std::uint8_t>> buffers;
-    std::vector<OpenJob> jobs;
-    constexpr std::size_t kBits = (kSize + kAeadTagSize) * 8;
-    buffers.reserve(2 * kBits);
-    const std::vector<std::uint8_t> plaintext(kSize, 0x5a);
-    for (std::size_t bit = 0; bit < kBits; ++bit) {
-      for (const bool forge : {true, false}) {
-        auto& buffer = buffers.emplace_back(kSize + kAeadTagSize);
-        aead_seal(key, bit, {}, plaintext, buffer);
-        if (forge) buffer[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
-        jobs.push_back({&key, bit, buffer, /*ok=*/forge});
-      }
-    }
-    engine->open(jobs);
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      const bool forged = i % 2 == 0;
-      ASSERT_EQ(jobs[i].ok, !forged) << i;
-      const std::vector<std::uint8_t> left(buffers[i].begin(), buffers[i].begin() + kSize);
-      ASSERT_EQ(left, forged ? std::vector<std::uint8_t>(kSize) : plaintext) << i;
-    }
-  }
-}
-
-TEST_F(AeadEngines, RefuseWhatIsShorterThanATagWithoutReadingBehindIt) {
-  const AeadKey key;
-  for (const auto& engine : engines_) {
-    for (std::size_t size = 0; size < kAeadTagSize; ++size) {
-      const auto buffer = std::make_unique<std::uint8_t[]>(size);
-      OpenJob job{&key, 0, {buffer.get(), size}, /*ok=*/true};
-      engine->open({&job, 1});
-      EXPECT_FALSE(job.ok) << size;
-    }
   }
 }
 
