@@ -153,21 +153,21 @@ Result<OpenTunnel> open_tunnel(const cli::Settings& settings, const Clock& clock
   return OpenTunnel{*std::move(userspace), closed_fd};
 }
 
-/// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then lets go in order. The
-/// exit code.
-int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients,
-        std::optional<control::EndpointLog>& endpoints, cli::ServiceManager& manager, asio::signal_set& signals,
-        int tunnel_closed_fd, std::optional<int>& exit_code, Logger& logger) {
+/// What SIGTERM leaves to the store, the answers under way included; half a second more is everything else's.
+constexpr std::chrono::milliseconds kStopTime{1'500};
+
+/// Serves until a signal, the interface's end or an io.stop() by whoever set the exit code; then answers what is under
+/// way and ends what was begun. False when the store hangs and holds its thread.
+bool run(asio::io_context& io, control::ApiServer& api, control::ClientManager& clients, cli::ServiceManager& manager,
+         asio::signal_set& signals, int tunnel_closed_fd, std::optional<int>& exit_code, Logger& logger) {
+  std::optional<std::chrono::steady_clock::time_point> deadline;
   asio::posix::stream_descriptor tunnel_end(io, ::fcntl(tunnel_closed_fd, F_DUPFD_CLOEXEC, 0));
   const auto stop = [&](int code) {
     if (exit_code) return;
     exit_code = code;
+    deadline = std::chrono::steady_clock::now() + kStopTime;
     manager.stopping();
-    api.stop([&] {
-      clients.stop();
-      if (endpoints) endpoints->flush();
-      io.stop();
-    });
+    api.stop([&] { io.stop(); });
   };
   signals.async_wait([&](const boost::system::error_code& error, int) {
     if (!error) stop(cli::kSuccess);
@@ -178,7 +178,7 @@ int run(asio::io_context& io, control::ApiServer& api, control::ClientManager& c
     stop(cli::kFailure);
   });
   io.run();
-  return exit_code.value_or(cli::kFailure);
+  return clients.stop_by(deadline.value_or(std::chrono::steady_clock::now() + kStopTime));
 }
 
 int serve(const cli::Settings& settings, Logger& logger) {
@@ -259,25 +259,35 @@ int serve(const cli::Settings& settings, Logger& logger) {
   clients = std::move(*started);
   (*tunnel)->on_foreign_change([&] { asio::post(io, [&] { clients->restore_tunnel(); }); });
 
-  const auto api = control::ApiServer::listen(io,
-                                              {.address = settings.api_address,
-                                               .port = settings.api_port,
-                                               .socket_path = settings.api_socket,
-                                               .auth = settings.api_auth,
-                                               .token = identity->api_token},
-                                              {.clients = *clients,
-                                               .tunnel = **tunnel,
-                                               .random = random,
-                                               .clock = clock,
-                                               .logger = logger,
-                                               .surroundings = [&] { return surroundings.state(); }},
-                                              {.version = kVersion, .network = *network});
+  auto api = control::ApiServer::listen(io,
+                                        {.address = settings.api_address,
+                                         .port = settings.api_port,
+                                         .socket_path = settings.api_socket,
+                                         .auth = settings.api_auth,
+                                         .token = identity->api_token},
+                                        {.clients = *clients,
+                                         .tunnel = **tunnel,
+                                         .random = random,
+                                         .clock = clock,
+                                         .logger = logger,
+                                         .surroundings = [&] { return surroundings.state(); }},
+                                        {.version = kVersion, .network = *network});
   if (!api) return cli::report(api.error(), cli::exit_code_of(api.error()));
   cli::warn_of_open_api(settings);
   // A store of the network may be away for long; that is no reason to start this process anew.
   if (has_replicas) manager.ready("Waiting for " + (*store)->description());
 
-  return run(io, **api, *clients, endpoints, manager, signals, opened->closed_fd, exit_code, logger);
+  const bool ended = run(io, **api, *clients, manager, signals, opened->closed_fd, exit_code, logger);
+  if (endpoints) endpoints->flush();
+  if (ended) return exit_code.value_or(cli::kFailure);
+  // The store's thread uses nearly all that stands here and may do so for long. What would outlive the process is
+  // taken away; the thread ends with it.
+  logger.warn("the store does not answer; stopping without it", {{"store", (*store)->description()}});
+  api->reset();
+  endpoints.reset();
+  opened->tunnel.reset();
+  surroundings.remove_rules();
+  std::_Exit(exit_code.value_or(cli::kFailure));
 }
 
 int run_serve(const cli::Arguments& arguments) {
@@ -294,8 +304,8 @@ int run_serve(const cli::Arguments& arguments) {
 int run_store(const cli::Arguments& arguments) {
   const SystemClock clock;
   SystemRandom random;
-  return cli::run_store(arguments, [&](const cli::StoreLocation& location, Logger& logger) {
-    return open_store(location, clock, random, logger);
+  return cli::run_store(arguments, [&](const cli::StoreLocation& location, control::Access access, Logger& logger) {
+    return open_store(location, access, clock, random, logger);
   });
 }
 

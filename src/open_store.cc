@@ -76,12 +76,15 @@ AnyStore open_store(const cli::Settings& settings, const Clock& clock, Random& r
   return any(control::SqliteStore::open(settings.state_dir / "clients.db", logger));
 }
 
-AnyStore open_store(const cli::StoreLocation& location, const Clock& clock, Random& random, Logger& logger) {
+AnyStore open_store(const cli::StoreLocation& location, control::Access access, const Clock& clock, Random& random,
+                    Logger& logger) {
   if (const auto* mongodb = std::get_if<cli::MongodbUri>(&location)) {
-    return any(control::MongoStore::create({.host = mongodb->uri, .user = {}, .password = {}}, logger));
+    return any(
+        control::MongoStore::create({.host = mongodb->uri, .user = {}, .password = {}, .access = access}, logger));
   }
   if (const auto* ltse = std::get_if<cli::LtseIndex>(&location)) {
-    return any(control::LtseStore::create({.url = ltse->url, .index = ltse->index}, clock, random, logger));
+    return any(
+        control::LtseStore::create({.url = ltse->url, .index = ltse->index, .access = access}, clock, random, logger));
   }
   return any(control::SqliteStore::open(std::get<cli::SqliteFile>(location).path, logger));
 }

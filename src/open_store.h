@@ -18,8 +18,8 @@ namespace vpn {
 /// kInvalidArgument with the setting as field. The references outlive the store; `random` is safe from any thread.
 Result<std::unique_ptr<control::Store>> open_store(const cli::Settings& settings, const Clock& clock, Random& random,
                                                    Logger& logger);
-Result<std::unique_ptr<control::Store>> open_store(const cli::StoreLocation& location, const Clock& clock,
-                                                   Random& random, Logger& logger);
+Result<std::unique_ptr<control::Store>> open_store(const cli::StoreLocation& location, control::Access access,
+                                                   const Clock& clock, Random& random, Logger& logger);
 /// For `vpn-enabler doctor`: whether the store that the settings ask for could be used, and its description. Changes
 /// nothing there; may take as long as the store does. kNotFound, with a sentence for it: SQLite's file is not there
 /// yet.

@@ -27,6 +27,10 @@ Surroundings::Surroundings(boost::asio::io_context& io, host::Host& host, const 
     : host_(host), state_dir_(state_dir), logger_(logger), news_(io), pause_(io) {}
 
 Surroundings::~Surroundings() {
+  remove_rules();
+}
+
+void Surroundings::remove_rules() {
   if (ruled_interface_.empty() || ::if_nametoindex(ruled_interface_.c_str()) != 0) return;
   Status removed = host_.remove_rules();
   if (removed) removed = cli::forget_ruled_interfaces(state_dir_);

@@ -24,8 +24,6 @@ namespace vpn {
 class Surroundings {
  public:
   Surroundings(boost::asio::io_context& io, host::Host& host, const std::filesystem::path& state_dir, Logger& logger);
-  /// Takes our rules away, should they be there by then, and with them the note of them. An interface that outlives us
-  /// keeps them.
   ~Surroundings();
   Surroundings(const Surroundings&) = delete;
   Surroundings& operator=(const Surroundings&) = delete;
@@ -33,6 +31,10 @@ class Surroundings {
   /// Rules, forwarding, then address: nothing flows before its rules stand. Once, on an interface without a peer; from
   /// then on, while the io_context runs, they are watched.
   Status bring_up(const host::RulesConfig& rules, const host::LinkConfig& link);
+
+  /// Takes our rules away, and with them the note of them, unless the interface is there still, which keeps them. The
+  /// destructor does so too.
+  void remove_rules();
 
   /// Success while packets pass; else why not.
   const Status& state() const { return rules_ ? link_ : rules_; }

@@ -102,7 +102,7 @@ Fault parse_subnet6(std::string_view value, const IpPrefix& subnet, std::optiona
   if (own == prefix->masked().address) return "is the subnet's network address, and the gateway needs one of its own";
   const IpAddress last_32_bits = IpAddress::v4_from_bytes(own.bytes().data() + 12);
   const bool could_be_a_clients = subnet.contains(last_32_bits) && last_32_bits != subnet.address;
-  if (could_be_a_clients && own == embed_v4(*prefix, last_32_bits))
+  if (could_be_a_clients && own == control::embed_v4(*prefix, last_32_bits))
     return "ends in " + to_string(last_32_bits) + ", an address of WG_SUBNET that may be a client's";
   out = *prefix;
   return {};

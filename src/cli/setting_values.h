@@ -24,7 +24,7 @@ Fault parse_port(std::string_view value, std::uint16_t& out);
 /// A unicast IPv4 address, not loopback's, with a length from 8 to 30; neither the network's nor the broadcast address.
 Fault parse_subnet(std::string_view value, IpPrefix& out);
 /// A unicast IPv6 address that is routed, with a length from 16 to 96: a client's IPv4 address has to fit behind it
-/// (docs/adr/0008-ipv6-addresses.md). Neither the network's address nor one that a client of `subnet` could get.
+/// (docs/adr/0009-ipv6-addresses.md). Neither the network's address nor one that a client of `subnet` could get.
 Fault parse_subnet6(std::string_view value, const IpPrefix& subnet, std::optional<IpPrefix>& out);
 /// Comma-separated prefixes, at most 1,024 bytes; spaces around them are taken off.
 Fault parse_allowed_ips(std::string_view value, std::string& out);

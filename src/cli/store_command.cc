@@ -121,8 +121,9 @@ ServerKey server_key_of(const StoreLocation& location, control::Store* store) {
   return [](const PrivateKey&) -> Result<PrivateKey> { return fail(ErrorCode::kNotFound, "no key is kept there"); };
 }
 
-Result<StoreEnd> open_end(const StoreLocation& location, const OpenStore& open, Logger& logger) {
-  auto store = open(location, logger);
+Result<StoreEnd> open_end(const StoreLocation& location, control::Access access, const OpenStore& open,
+                          Logger& logger) {
+  auto store = open(location, access, logger);
   if (!store) return fail(store.error());
   ServerKey key = server_key_of(location, store->get());
   return StoreEnd{std::move(*store), std::move(key)};
@@ -133,7 +134,7 @@ Result<Snapshot> read_store(const StoreLocation& from, const OpenStore& open, Lo
     return about("--from", {ErrorCode::kNotFound, std::get<SqliteFile>(from).path.string() +
                                                       " holds no clients: no such file, or an empty one"});
   }
-  const auto source = open_end(from, open, logger);
+  const auto source = open_end(from, control::Access::kRead, open, logger);
   if (!source) return about("--from", source.error());
   auto snapshot = take_snapshot(*source);
   if (!snapshot) return about("--from", snapshot.error());
@@ -144,7 +145,9 @@ Result<Snapshot> read_store(const StoreLocation& from, const OpenStore& open, Lo
 int write_store(const Snapshot& snapshot, const StoreLocation& to, bool dry_run, const OpenStore& open,
                 Logger& logger) {
   const bool is_to_be_made = dry_run && !may_hold_clients(to);
-  const auto target = is_to_be_made ? StoreEnd{nullptr, server_key_of(to, nullptr)} : open_end(to, open, logger);
+  const auto access = dry_run ? control::Access::kRead : control::Access::kReadWrite;
+  const auto target =
+      is_to_be_made ? StoreEnd{nullptr, server_key_of(to, nullptr)} : open_end(to, access, open, logger);
   if (!target) return report(about("--to", target.error()).value(), kUsageError);
 
   const auto transferred = [&] {

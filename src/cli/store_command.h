@@ -12,8 +12,9 @@
 
 namespace vpn::cli {
 
-/// The composition root's: opens the store, and makes it where there is none.
-using OpenStore = std::function<Result<std::unique_ptr<control::Store>>(const StoreLocation& location, Logger& logger)>;
+/// The composition root's: opens the store, and makes it where there is none and it may be written.
+using OpenStore = std::function<Result<std::unique_ptr<control::Store>>(const StoreLocation& location,
+                                                                        control::Access access, Logger& logger)>;
 
 /// The exit code: 1 when something was not brought, 2 when nothing could be changed.
 int run_store(const Arguments& arguments, const OpenStore& open);

@@ -38,7 +38,10 @@ class StoreCommand : public testing::Test {
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     const int code =
-        run_store(arguments, [this](const StoreLocation& location, Logger& logger) { return open(location, logger); });
+        run_store(arguments, [this](const StoreLocation& location, control::Access access, Logger& logger) {
+          opened_.push_back(access);
+          return open(location, logger);
+        });
     const std::string out = testing::internal::GetCapturedStdout();
     return {code, out, testing::internal::GetCapturedStderr()};
   }
@@ -69,6 +72,7 @@ class StoreCommand : public testing::Test {
   }
 
   const TestDirectory directory_;
+  std::vector<control::Access> opened_;
   std::map<std::string, SharedMemoryStore> stores_;
   SeededRandom random_{5};
   const PrivateKey key_ = engine::crypto::generate_private_key(random_);
@@ -88,6 +92,7 @@ TEST_F(StoreCommand, CopiesAndSaysSo) {
   Arguments dry = copy;
   dry.push_back("--dry-run");
   Outcome done = run(dry);
+  EXPECT_EQ(opened_, std::vector(2, control::Access::kRead));
   EXPECT_EQ(done.code, 1);
   EXPECT_EQ(done.out,
             "4 clients: 2 would be copied, 1 already there, 1 in conflict\n"

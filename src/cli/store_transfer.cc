@@ -126,6 +126,7 @@ Result<Snapshot> take_snapshot(const StoreEnd& source) {
 
 Result<TransferReport> transfer(const Snapshot& snapshot, const StoreEnd& target, const TransferOptions& options) {
   auto contents = target.store ? target.store->load() : control::Contents();
+  if (!contents && options.dry_run && contents.error().code == ErrorCode::kNotFound) contents = control::Contents();
   if (!contents) return fail(contents.error());
   TransferReport report;
   report.clients = snapshot.clients.size();

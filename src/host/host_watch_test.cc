@@ -27,7 +27,7 @@ class HostWatchTest : public ::testing::Test {
   HostWatchTest() {
     TestNamespace::ip("link add wg0 type veth peer name other");
     EXPECT_TRUE(host_.apply_rules(kRules));
-    EXPECT_TRUE(host_.enable_forwarding());
+    EXPECT_TRUE(host_.enable_forwarding(kLink));
     EXPECT_TRUE(host_.configure_link(kLink));
     watch_ = *HostWatch::open("wg0");
   }

@@ -13,9 +13,9 @@ using testing::HasSubstr;
 
 /// A name service that answers with these faults, one after the other, then asks the real one for 192.0.2.7.
 struct Script {
-  std::vector<int> faults;
+  std::vector<int> faults = {};
   std::size_t asked = 0;
-  std::vector<std::chrono::milliseconds> pauses;
+  std::vector<std::chrono::milliseconds> pauses = {};
 
   NameService service() {
     return {[this](const char*, const char* port, const addrinfo* hints, addrinfo** found) {

@@ -54,8 +54,8 @@ Status configure_in_kernel(const Record& record, const InterfaceUpdate& update) 
   InKernel kernel(record.interface_name);
   if (!*kernel) return fail((*kernel).error());
   KernelTunnel& tunnel = ***kernel;
-  Status done = tunnel.configure({.private_key = update.private_key.value_or(PrivateKey()),
-                                  .listen_port = update.listen_port.value_or(0)});
+  Status done = tunnel.configure(
+      {.private_key = update.private_key.value_or(PrivateKey()), .listen_port = update.listen_port.value_or(0)});
   if (done) done = tunnel.set_fwmark(update.fwmark.value_or(0));
   if (!done) return done;
   tunnel::Delta delta;

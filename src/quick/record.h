@@ -25,9 +25,9 @@ struct Record {
   std::string interface_name;
   bool in_kernel = false;        ///< else an engine process is behind the interface
   unsigned interface_index = 0;  ///< 0: it may not have been made yet
-  std::vector<host::PolicyRule> rules;
-  bool has_table = false;             ///< of nftables
-  std::filesystem::path config_file;  ///< absolute
+  std::vector<host::PolicyRule> rules = {};
+  bool has_table = false;                  ///< of nftables
+  std::filesystem::path config_file = {};  ///< absolute
 
   bool operator==(const Record&) const = default;
 };

@@ -7,12 +7,12 @@
 
 #include "host/full_tunnel_rules.h"
 #include "host/host.h"
-#include "host/sysctl.h"
 #include "host/link.h"
 #include "host/nftables.h"
 #include "host/policy_rules.h"
 #include "host/resolved.h"
 #include "host/routes.h"
+#include "host/sysctl.h"
 #include "quick/interface.h"
 #include "quick/plan.h"
 #include "quick/record.h"

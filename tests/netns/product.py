@@ -84,8 +84,8 @@ class Gateway:
         time.sleep(seconds)
         return self.cpu_ms() - before
 
-    def call(self, method, path, body=None):
-        """One request; gives (status, parsed JSON or text)."""
+    def call(self, method, path, body=None, with_headers=False):
+        """One request; gives (status, parsed JSON or text), and the answer's headers where they are asked for."""
         connection = _UnixConnection(self.api_socket)
         try:
             headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -93,7 +93,8 @@ class Gateway:
             answer = connection.getresponse()
             text = answer.read().decode()
             is_json = answer.getheader("Content-Type", "").startswith("application/json")
-            return answer.status, json.loads(text) if text and is_json else text
+            value = json.loads(text) if text and is_json else text
+            return (answer.status, value, answer.headers) if with_headers else (answer.status, value)
         except http.client.HTTPException as fault:
             raise ConnectionError(str(fault)) from fault
         finally:

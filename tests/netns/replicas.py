@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 
-from lab import Failure, Node, Ping, check, equal, link, run, wait_until
+from lab import LAB_DIR, Failure, Node, Ping, check, equal, link, run, wait_until
 from product import BUILD_DIR, Client, Gateway, call, random_key
 from servers import Elasticsearch, MongoDb, Server
 
@@ -393,6 +393,76 @@ def away_at_start(store):
     equal("lines in the log that say so, of two times", len(said), 2)
 
 
+class PendingCreation:
+    """A creation under way, and what its caller hears."""
+
+    def __init__(self, gateway):
+        self.answer = None
+        body = {"publicKey": random_key()}
+        self._thread = threading.Thread(target=self._ask, args=(gateway, body))
+        self._thread.start()
+        # A second one with the key is refused without the store as soon as the first is on its way to it.
+        wait_until("the creation is under way", lambda: gateway.call("POST", "/client", body)[0] == 409, 10)
+
+    def _ask(self, gateway, body):
+        self.answer = gateway.call("POST", "/client", body, with_headers=True)
+
+    def wait(self):
+        self._thread.join(10)
+        return self.answer
+
+
+def stops_in_time(store):
+    """SIGTERM ends the gateway within 2 s whatever the store does, its callers are answered, and nothing is left behind."""
+    world = World(store)
+    gateway, [member] = world.gateways["a"], world.store.members
+    for what, begin, end in (("nobody there", lambda: None, lambda: None), ("a frozen store", member.freeze, member.thaw),
+                             ("a network cut", member.cut, member.mend)):
+        world.start("a")
+        call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
+        begin()
+        pending = PendingCreation(gateway) if what != "nobody there" else None
+        print(f"      with {what}:")
+        gateway.stop()
+        if pending:
+            status, answer, headers = pending.wait()
+            equal("the creation under way is answered", (status, "is not known" in answer["message"]), (503, True))
+            check("and told when to come again", "Retry-After" in headers)
+        equal("no interface is left", gateway.node.run("ip -o link show wg0", ok=False).returncode, 1)
+        equal("no rule is left", gateway.node.run("nft list ruleset"), "")
+        end()
+        wait_until("the store can be written again", world.store.primary, 60)
+
+
+def name_server_hangs():
+    """A name server that does not answer: the API tells, no request waits for long, a stop does not wait at all."""
+    world = World(lambda node: Elasticsearch(node, DB))
+    gateway, store = world.gateways["a"], world.store
+    world.db.run("nft -f -", stdin="table inet silent { chain in { type filter hook input priority 0; udp dport 53 drop; }; }")
+    for name, text in (("resolv.conf", f"nameserver {DB}\n"), ("hosts", "")):
+        (LAB_DIR / name).write_text(text)
+        gateway.node.run(f"mount --bind {LAB_DIR / name} /etc/{name}")
+    gateway.settings["LTSE_URL"] = "http://ltse.test:8080"
+
+    def says_why():
+        try:
+            return "no name server answers in time" in gateway.call("GET", "/health")[1].get("message", "")
+        except OSError:
+            return False
+    gateway.process = gateway.node.spawn([BUILD_DIR / "vpn-enabler", "serve"], gateway.settings)
+    wait_until("/health tells that the name server hangs", says_why, 20)
+    gateway.stop()
+
+    (LAB_DIR / "hosts").write_text(f"{DB} ltse.test\n")
+    gateway.start()
+    (LAB_DIR / "hosts").write_text("")
+    store.close_connections()
+    begun = time.monotonic()
+    equal("a creation while no name is found", gateway.call("POST", "/client", {"publicKey": random_key()})[0], 503)
+    check("it is answered in time", time.monotonic() - begun < 6, f"{time.monotonic() - begun:.2f} s")
+    gateway.stop()
+
+
 CASES = {
     "mongodb": lambda: story(lambda node: MongoDb(node, DB, members=3), 1),
     "mongodb_alone": lambda: story(lambda node: MongoDb(node, DB, members=0), 3),
@@ -402,6 +472,10 @@ CASES = {
     "ltse_faults": lambda: faults(lambda node: Elasticsearch(node, DB)),
     "mongodb_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=0)),
     "mongodb_set_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=1)),
+    "names": name_server_hangs,
+    "mongodb_stop": lambda: stops_in_time(lambda node: MongoDb(node, DB, members=0)),
+    "mongodb_set_stop": lambda: stops_in_time(lambda node: MongoDb(node, DB, members=1)),
+    "ltse_stop": lambda: stops_in_time(lambda node: Elasticsearch(node, DB)),
     "ltse_away": lambda: away_at_start(lambda node: Elasticsearch(node, DB)),
 }
 

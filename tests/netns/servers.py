@@ -144,11 +144,19 @@ class Elasticsearch(Server):
         port.unlink(missing_ok=True)
         super().start()
         wait_until("Elasticsearch listens", lambda: self.process.poll() is not None or port.exists() and port.read_text(), 90)
+        self._start_gateway()
+
+    def _start_gateway(self):
         if self._gateway is not None:
             self._gateway.kill()
             self._gateway.wait(10)
-        self._gateway = self.node.spawn([sys.executable, LTSE_GATEWAY, self._address, 8080, port.read_text().strip()])
+        port = (self._home / "http.port").read_text().strip()
+        self._gateway = self.node.spawn([sys.executable, LTSE_GATEWAY, self._address, 8080, port])
         wait_until("the LTSE's gateway listens", lambda: self.node.run("ss -Hltn sport = 8080"), 10)
+
+    def close_connections(self):
+        """Who is connected must connect anew."""
+        self._start_gateway()
 
     def peers(self):
         """The clients of the index, by public key: (address as a number, enabled)."""

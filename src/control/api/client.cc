@@ -3,6 +3,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <memory>
+#include <optional>
 
 #include "control/api/request_body.h"
 #include "control/api/resources.h"
@@ -12,22 +13,53 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Calls `start` with a callback and suspends until that is called. The coroutine goes on by a post, because the service
-// may call back before `start` returns, when there is nothing suspended yet.
+// The suspended coroutine, which goes on with the first answer of two: the service's, or give_up()'s. The coroutine
+// keeps the context alive. It goes on by a post, because the service may answer before anything is suspended.
+template <typename T, typename Handler>
+class Call final : public WaitingCall {
+ public:
+  Call(Handler handler, ApiContext& context) : handler_(std::move(handler)), context_(context) {
+    context_.waiting.insert(this);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() override { leave(); }
+
+  void answer(Result<T> result) {
+    if (!handler_) return;
+    leave();
+    const Executor executor = asio::get_associated_executor(*handler_);
+    asio::post(executor,
+               [handler = std::move(*handler_), result = std::move(result)]() mutable { handler(std::move(result)); });
+    handler_.reset();
+  }
+  void give_up() override {
+    answer(
+        fail(ErrorCode::kUnavailable,
+             "The gateway is stopping and the store has not answered: whether this was done is not known. Ask again"));
+  }
+
+ private:
+  void leave() {
+    if (handler_) context_.waiting.erase(this);
+  }
+
+  std::optional<Handler> handler_;  // none: answered, and the context may be gone
+  ApiContext& context_;
+};
+
+// Calls `start` with a callback and suspends until that is called or the server gives up.
 //
 // `start` is a reference to a variable of the awaiting coroutine: GCC 12 copies the bytes of a temporary closure in a
 // co_await expression, which breaks captured strings.
 template <typename T, typename Start>
-Awaitable<Result<T>> call_service(Start& start) {
+Awaitable<Result<T>> call_service(Start& start, ApiContext& context) {
   using Await = asio::use_awaitable_t<Executor>;
   return asio::async_initiate<const Await, void(Result<T>)>(
-      [&start](auto handler) {
-        const Executor executor = asio::get_associated_executor(handler);
+      [&start, &context](auto handler) {
         // std::function wants to be copied, the handler (it owns the coroutine) does not.
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        start([executor, shared = std::move(shared)](Result<T> result) {
-          asio::post(executor, [shared, result = std::move(result)]() mutable { (*shared)(std::move(result)); });
-        });
+        const auto call = std::make_shared<Call<T, decltype(handler)>>(std::move(handler), context);
+        start([call](Result<T> result) { call->answer(std::move(result)); });
       },
       Await());
 }
@@ -79,7 +111,7 @@ Awaitable<Response> set_enabled(const Request& request, ApiContext& context, boo
   const auto start = [&](ClientService::StatusCallback callback) {
     context.backend.clients.set_enabled(*key, enabled, std::move(callback));
   };
-  const Status done = co_await call_service<void>(start);
+  const Status done = co_await call_service<void>(start, context);
   if (!done) co_return error_response(done.error());
   co_return Response{.status = HttpStatus::no_content};
 }
@@ -92,7 +124,7 @@ Awaitable<Response> create_client(const Request& request, ApiContext& context) {
   const auto start = [&](ClientService::ClientCallback callback) {
     context.backend.clients.create(std::move(*wanted), std::move(callback));
   };
-  const Result<Client> created = co_await call_service<Client>(start);
+  const Result<Client> created = co_await call_service<Client>(start, context);
   if (!created) co_return error_response(created.error());
   co_return describe_created(*created, context);
 }
@@ -103,7 +135,7 @@ Awaitable<Response> delete_client(const Request& request, ApiContext& context) {
   const auto start = [&](ClientService::StatusCallback callback) {
     context.backend.clients.remove(*key, std::move(callback));
   };
-  const Status done = co_await call_service<void>(start);
+  const Status done = co_await call_service<void>(start, context);
   if (!done) co_return error_response(done.error());
   co_return Response{};
 }

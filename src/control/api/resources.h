@@ -2,6 +2,8 @@
 // service works. On the control strand.
 #pragma once
 
+#include <unordered_set>
+
 #include "control/api/asio.h"
 #include "control/api/request_parser.h"
 #include "control/api/response.h"
@@ -9,13 +11,22 @@
 
 namespace vpn::control {
 
+/// A request that waits for the service.
+class WaitingCall {
+ public:
+  virtual ~WaitingCall() = default;
+  /// Answers that its end is not known. What the service says later, nobody hears.
+  virtual void give_up() = 0;
+};
+
 /// What handlers work with; one for the whole server.
 struct ApiContext {
   ApiBackend backend;
   ServerInfo info;
   std::size_t bulk_answer_limit;
-  std::size_t tcp_bulk_answers = 0;   ///< under way
-  std::size_t unix_bulk_answers = 0;  ///< nobody on TCP keeps the administrator from his
+  std::size_t tcp_bulk_answers = 0;               ///< under way
+  std::size_t unix_bulk_answers = 0;              ///< nobody on TCP keeps the administrator from his
+  std::unordered_set<WaitingCall*> waiting = {};  ///< each enters and leaves by itself
 };
 
 /// The request and the context outlive the call.

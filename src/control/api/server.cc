@@ -65,6 +65,8 @@ class ApiServer::Impl : public std::enable_shared_from_this<Impl> {
   bool admit_refused();
   void warn_seldom(std::string_view event);
   static Awaitable<void> sweep(std::shared_ptr<Impl> self);
+  void after(std::chrono::milliseconds time, void (*step)(Impl& self));
+  void give_up();
   void end_stop();
 
   Executor executor_;
@@ -125,12 +127,26 @@ void ApiServer::Impl::stop(std::function<void()> done) {
   };
   for (Session* session : state_->sessions) session->finish();
   if (state_->sessions.empty()) return end_stop();
-  stop_timer_.expires_after(state_->limits.stop_time);
-  stop_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-    if (error) return;
-    self->close();
-    self->end_stop();
+  after(state_->limits.answer_time, [](Impl& self) {
+    self.give_up();
+    self.after(self.state_->limits.stop_time, [](Impl& impl) {
+      impl.close();
+      impl.end_stop();
+    });
   });
+}
+
+void ApiServer::Impl::after(std::chrono::milliseconds time, void (*step)(Impl& self)) {
+  stop_timer_.expires_after(time);
+  stop_timer_.async_wait([self = shared_from_this(), step](boost::system::error_code error) {
+    if (!error) step(*self);
+  });
+}
+
+// Nobody who waits for the store is left without an answer.
+void ApiServer::Impl::give_up() {
+  auto& waiting = state_->context.waiting;
+  while (!waiting.empty()) (*waiting.begin())->give_up();
 }
 
 void ApiServer::Impl::end_stop() {

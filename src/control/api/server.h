@@ -41,7 +41,9 @@ struct ApiLimits {
   std::chrono::milliseconds linger_time{2'000};    ///< for the caller to read a last answer before the socket is closed
   /// How late a deadline may be noticed: one wake-up per interval while there are connections, none without.
   std::chrono::milliseconds sweep_interval{500};
-  std::chrono::milliseconds stop_time{1'500};  ///< for requests under way when the server stops
+  // When the server stops:
+  std::chrono::milliseconds answer_time{800};  ///< for requests under way; then those that wait for the store get 503
+  std::chrono::milliseconds stop_time{500};    ///< after that, for the callers to take their last answers
 };
 
 struct ApiOptions {
@@ -90,7 +92,8 @@ class ApiServer {
   /// Closes every connection at once.
   ~ApiServer();
 
-  /// Graceful: accepts no more, answers what is under way, then calls `done`, at the latest after limits.stop_time.
+  /// Graceful: accepts no more, answers what is under way, then calls `done`, at the latest after limits.answer_time
+  /// and limits.stop_time.
   void stop(std::function<void()> done);
 
   /// The TCP port that is served.

@@ -290,20 +290,44 @@ TEST(Stop, IsDoneAtOnceWithNobodyThere) {
 }
 
 TEST(Stop, EndsInTimeWhateverACallerDoes) {
-  TestGateway gateway([](ApiOptions& options) { options.limits.stop_time = milliseconds(200); });
-  gateway.on_strand([&] { gateway.clients.hold = true; });
-  RawClient stuck = gateway.connect();
-  stuck.send(TestGateway::request("POST", "/client", kBody));
-  bool arrived = false;
-  while (!arrived) gateway.on_strand([&] { arrived = !gateway.clients.held.empty(); });
+  TestGateway gateway([](ApiOptions& options) {
+    options.limits.answer_time = milliseconds(100);
+    options.limits.stop_time = milliseconds(100);
+  });
+  RawClient half = gateway.connect();
+  half.send("GET /keys HTTP/1.1\r\nHost: local");
+  // By the time that a later connection is answered, the half has been read.
+  gateway.ask("GET", "/version");
   const auto start = std::chrono::steady_clock::now();
   std::promise<void> stopped;
   gateway.on_strand([&] { gateway.server().stop([&] { stopped.set_value(); }); });
   EXPECT_EQ(stopped.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_TRUE(half.is_closed());
+}
+
+TEST(Stop, AnswersInTimeThatAnEndIsNotKnown) {
+  TestGateway gateway([](ApiOptions& options) { options.limits.answer_time = milliseconds(100); });
+  std::vector<RawClient> waiting;
+  gateway.on_strand([&] { gateway.clients.hold = true; });
+  for (const char* method : {"POST", "DELETE"}) {
+    waiting.push_back(gateway.connect());
+    waiting.back().send(TestGateway::request(method, "/client", kBody));
+    bool arrived = false;
+    while (!arrived) gateway.on_strand([&] { arrived = gateway.clients.held.size() == waiting.size(); });
+  }
+  std::promise<void> stopped;
+  gateway.on_strand([&] { gateway.server().stop([&] { stopped.set_value(); }); });
+  for (RawClient& client : waiting) {
+    const Answer answer = client.receive();
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_TRUE(answer.headers.contains("retry-after"));
+    EXPECT_NE(answer.body.find("is not known"), std::string::npos) << answer.body;
+    client.end_sending();
+  }
+  EXPECT_EQ(stopped.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
   // The service answers when nobody is there any more.
   gateway.on_strand([&] { gateway.clients.release(); });
-  EXPECT_TRUE(stuck.is_closed());
 }
 
 TEST(Stop, LeavesNothingBehindWhenTheServerGoesBeforeTheService) {

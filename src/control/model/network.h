@@ -31,7 +31,7 @@ struct Network {
   std::uint16_t persistent_keepalive_s = 25;   ///< on our side, as the original sets it
 
   /// The IPv6 address of the client that has this IPv4 one. It is stored nowhere: every gateway and every restart
-  /// derives the same (docs/adr/0008-ipv6-addresses.md).
+  /// derives the same (docs/adr/0009-ipv6-addresses.md).
   std::optional<IpAddress> ipv6_of(const IpAddress& client) const {
     if (!gateway6) return std::nullopt;
     return embed_v4(*gateway6, client);

@@ -8,6 +8,7 @@
 // Lives on the control strand. Owned by main.cc, which destroys it when the strand has ended.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -60,6 +61,9 @@ class ClientManager final : public ClientService {
 
   /// Refuses further requests and commits those that were accepted; their answers have been posted when it returns.
   void stop() { committer_.stop(); }
+  /// The same; false when the store has not let it end by then: the manager, and what it was given, must stay where
+  /// they are.
+  bool stop_by(std::chrono::steady_clock::time_point deadline) { return committer_.stop_by(deadline); }
 
   /// Somebody else changed the tunnel: the clients' peers are made again what they should be.
   void restore_tunnel();

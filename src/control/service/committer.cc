@@ -61,17 +61,32 @@ void Committer::tell(Result<Changes> told) {
   wake_.notify_one();
 }
 
-void Committer::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
+void Committer::begin_stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
   wake_.notify_one();
+}
+
+void Committer::stop() {
+  begin_stop();
   if (thread_.joinable()) thread_.join();
+}
+
+bool Committer::stop_by(std::chrono::steady_clock::time_point deadline) {
+  begin_stop();
+  std::unique_lock lock(mutex_);
+  return end_.wait_until(lock, deadline, [this] { return ended_; });
 }
 
 void Committer::run() {
   pthread_setname_np(pthread_self(), "store");
+  work();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  end_.notify_all();
+}
+
+void Committer::work() {
   Batch batch;
   Status feed_state, reported;
   while (wait_for_work(batch, feed_state)) {
@@ -91,6 +106,7 @@ void Committer::run() {
   follower_.reset();
   // A creation that was refused and may stand there is taken back now, or never.
   if (!store_state_ && loaded_ && store_.shared() != nullptr) (void)store_.probe();
+  store_.close();
 }
 
 /// Takes what is to be done next; false when there is nothing more.

@@ -78,11 +78,17 @@ class Committer {
   Status submit(Mutation mutation, Answer answer);
 
   /// Commits what is queued and ends the thread. The last batch has been posted when it returns. A shared store that
-  /// fails is asked once more, for as long as its probe() takes (each has a limit, some seconds).
+  /// fails is asked once more. As long as the store takes: see stop_by().
   void stop();
 
+  /// The same; false when the thread has not ended by then, for the store hangs. What the committer was given must then
+  /// stay where it is.
+  bool stop_by(std::chrono::steady_clock::time_point deadline);
+
  private:
+  void begin_stop();
   void run();
+  void work();
   bool wait_for_work(Batch& batch, Status& feed_state);
   Status commit(Batch batch);
   Status catch_up();
@@ -97,12 +103,14 @@ class Committer {
   const Limits limits_;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
-  Batch queue_;             // guarded by mutex_
-  Changes told_;            // guarded by mutex_: what the feed named and is not yet taken up
-  Status feed_state_;       // guarded by mutex_
-  bool feed_news_ = false;  // guarded by mutex_: one of the two has changed
-  bool stopping_ = false;   // guarded by mutex_
+  std::condition_variable wake_;  // of the thread
+  std::condition_variable end_;   // of who waits for its end
+  Batch queue_;                   // guarded by mutex_
+  Changes told_;                  // guarded by mutex_: what the feed named and is not yet taken up
+  Status feed_state_;             // guarded by mutex_
+  bool feed_news_ = false;        // guarded by mutex_: one of the two has changed
+  bool stopping_ = false;         // guarded by mutex_
+  bool ended_ = false;            // guarded by mutex_: the thread does nothing more
 
   // The thread's own:
   std::optional<PrivateKey> proposed_key_;

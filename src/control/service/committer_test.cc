@@ -84,6 +84,19 @@ TEST_F(CommitterTest, FinishesWhatIsQueuedWhenStopped) {
   EXPECT_EQ(store_.load()->clients.size(), 10u);
 }
 
+TEST_F(CommitterTest, WaitsForAStoreThatHangsNoLongerThanTold) {
+  Committer committer(store_, std::nullopt, strand_.post(), handlers(), {});
+  store_.close();
+  ASSERT_TRUE(insert(committer, 1));
+  store_.wait_for_commit();
+  EXPECT_FALSE(committer.stop_by(std::chrono::steady_clock::now() + std::chrono::milliseconds(10)));
+  EXPECT_EQ(contract::outcome(insert(committer, 2)), "unavailable ");
+  store_.open();
+  EXPECT_TRUE(committer.stop_by(std::chrono::steady_clock::now() + std::chrono::seconds(30)));
+  strand_.run_posted();
+  EXPECT_EQ(answers_, std::vector<std::string>{"ok"});
+}
+
 TEST_F(CommitterTest, TellsWhenTheStoreFailsAndFindsByItselfThatItWorksAgain) {
   Committer committer(store_, std::nullopt, strand_.post(), handlers(),
                       {.probe_interval = std::chrono::milliseconds(1)});

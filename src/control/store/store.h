@@ -38,6 +38,10 @@ struct SetClientEnabled {
 };
 using Mutation = std::variant<InsertClient, RemoveClient, SetClientEnabled>;
 
+/// What a store is opened for. One that is kRead is asked for load(), and for a server_key() that only looks; it stays
+/// as it was found, and kNotFound says that there is none.
+enum class Access { kReadWrite, kRead };
+
 struct Contents {
   std::vector<Client> clients;  ///< no two with one key, address or name
   /// What is stored and is no client that we could serve, left as it is; a line each, for the administrator.
@@ -69,6 +73,10 @@ class Store {
   /// Whether commit() would succeed now: writes durably, changes nothing. Asked after a failure until it succeeds, so
   /// that health recovers without waiting for somebody's request.
   virtual Status probe() = 0;
+
+  /// Ends its connections, which may take as long as any call: so not left to the destructor by who must not wait.
+  /// After the feed's end; nothing is called later.
+  virtual void close() {}
 };
 
 /// Clients that may have changed, by whomever: our own changes may be among them, and one may be told twice.

@@ -62,6 +62,11 @@ class FollowedFeed {
     const std::lock_guard lock(mutex_);
     return largest_batch_;
   }
+  /// How often it has told `everything`.
+  std::size_t everythings() const {
+    const std::lock_guard lock(mutex_);
+    return everythings_;
+  }
   /// Of how many calls the answer was an error.
   std::size_t failures() const {
     const std::lock_guard lock(mutex_);
@@ -85,6 +90,7 @@ class FollowedFeed {
         continue;
       }
       everything_ = everything_ || changes->everything;
+      everythings_ += changes->everything ? 1u : 0u;
       told_.insert(changes->keys.begin(), changes->keys.end());
       largest_batch_ = std::max(largest_batch_, changes->keys.size());
       news_.notify_all();
@@ -96,6 +102,7 @@ class FollowedFeed {
   std::condition_variable news_;
   std::set<PublicKey> told_;       // guarded by mutex_
   bool everything_ = false;        // guarded by mutex_
+  std::size_t everythings_ = 0;    // guarded by mutex_
   bool stopping_ = false;          // guarded by mutex_
   std::size_t failures_ = 0;       // guarded by mutex_
   std::size_t largest_batch_ = 0;  // guarded by mutex_

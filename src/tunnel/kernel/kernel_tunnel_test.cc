@@ -21,7 +21,8 @@ namespace {
 class KernelWorld {
  public:
   std::unique_ptr<KernelTunnel> open(const std::string& name) {
-    auto tunnel = KernelTunnel::open({name, std::chrono::milliseconds(100)}, clock_, logger_);
+    auto tunnel =
+        KernelTunnel::open({.interface_name = name, .learn_interval = std::chrono::milliseconds(100)}, clock_, logger_);
     EXPECT_TRUE(tunnel) << tunnel.error().message;
     CHECK(tunnel);
     return *std::move(tunnel);
@@ -100,7 +101,7 @@ class KernelTunnelTest : public ::testing::Test {
   }
 
   void expect_refused() {
-    const auto tunnel = KernelTunnel::open({"wg0"}, world_.clock(), world_.logger());
+    const auto tunnel = KernelTunnel::open({.interface_name = "wg0"}, world_.clock(), world_.logger());
     ASSERT_FALSE(tunnel);
     EXPECT_EQ(tunnel.error().code, ErrorCode::kAlreadyExists) << tunnel.error().message;
   }
@@ -239,7 +240,7 @@ TEST(KernelWithoutWireguard, IsUnsupported) {
   const auto visit = space.enter();
   const SystemClock clock;
   NullLogger logger;
-  const auto tunnel = KernelTunnel::open({"wg0"}, clock, logger);
+  const auto tunnel = KernelTunnel::open({.interface_name = "wg0"}, clock, logger);
   ASSERT_FALSE(tunnel);
   EXPECT_EQ(tunnel.error().code, ErrorCode::kUnsupported) << tunnel.error().message;
   EXPECT_EQ(if_nametoindex("wg0"), 0u);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/check.h"
 #include "control/store/ltse/ltse_store.h"
 #include "control/store/store_error.h"
 
@@ -32,6 +33,7 @@ struct LtseStore::Pass {
   };
   struct Change {
     std::size_t mutation;
+    PublicKey key;
     std::vector<std::size_t> writes;
     std::vector<Claim> released;
   };
@@ -76,6 +78,7 @@ std::size_t independent_prefix(std::span<const Mutation> mutations) {
 }  // namespace
 
 std::vector<Status> LtseStore::commit(std::span<const Mutation> mutations) {
+  CHECK(may_write_);
   std::vector<Status> statuses(mutations.size());
   if (mutations.empty()) return statuses;
   const Deadline deadline = std::chrono::steady_clock::now() + ltse::kCommitTime;
@@ -182,7 +185,10 @@ void LtseStore::plan(Pass& pass, std::size_t k, const InsertClient& insert) {
 
   const std::string attempt = ltse::new_attempt(random_);
   Pass::Insertion insertion{
-      mutation, client, {ltse::document_id(client.public_key), attempt, ltse::claims_of(client, attempt)}, {}};
+      mutation,
+      client,
+      {client.public_key, ltse::document_id(client.public_key), attempt, ltse::claims_of(client, attempt)},
+      {}};
   for (const Claim& claim : insertion.record.claims) {
     insertion.writes.push_back(pass.writes.size());
     pass.writes.push_back(reservations_.creation(claim));
@@ -202,13 +208,14 @@ void LtseStore::plan(Pass& pass, std::size_t k, const RemoveClient& remove) {
     pass.statuses[mutation] = fail(client_not_found(remove.public_key));
     return;
   }
-  Pass::Change change{mutation, {}, {}};
+  Pass::Change change{mutation, remove.public_key, {}, {}};
   for (const StoredClient& stored : pass.documents[k]) {
     change.writes.push_back(pass.writes.size());
     pass.writes.push_back({.kind = Write::Kind::kDelete,
                            .document = {indices_.clients, stored.document.id},
                            .source = {},
                            .only_if = stored.document.version});
+    tell_gone(pass.writes, stored.document.version.seq_no, remove.public_key);
     if (stored.attempt.empty()) continue;
     for (Claim& claim : ltse::claims_of(stored.client, stored.attempt)) change.released.push_back(std::move(claim));
   }
@@ -226,7 +233,7 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   }
   std::sort(documents.begin(), documents.end(),
             [](const StoredClient& a, const StoredClient& b) { return ltse::precedes(b, a); });
-  Pass::Change change{mutation, {}, {}};
+  Pass::Change change{mutation, set.public_key, {}, {}};
   for (const StoredClient& stored : documents) {
     const bool served = &stored == &documents.back();
     if (stored.client.enabled == set.enabled || (set.enabled && !served)) continue;
@@ -237,6 +244,7 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
                            .document = {indices_.clients, stored.document.id},
                            .source = std::move(source),
                            .only_if = stored.document.version});
+    tell_gone(pass.writes, stored.document.version.seq_no, set.public_key);
   }
   if (!change.writes.empty()) pass.changes.push_back(std::move(change));
 }
@@ -298,10 +306,16 @@ Status LtseStore::undo_refused(Pass& pass, Deadline deadline) {
 }
 
 /// A change that lost a race is passed again. Reservations of removed clients are released; one that is left over is
-/// an orphan, which anybody who wants it takes.
+/// an orphan, which anybody who wants it takes. In the same request the other gateways are told what is gone: a number
+/// that is not told costs them a look at everything, and no more.
 void LtseStore::finish_changes(Pass& pass, Deadline deadline) {
   std::vector<Claim> released;
+  std::vector<Write> told;
   for (const Pass::Change& change : pass.changes) {
+    for (const std::size_t i : change.writes) {
+      const bool deleted = pass.writes[i].kind == Write::Kind::kDelete && pass.written[i].done();
+      if (deleted) tell_gone(told, pass.written[i].version.seq_no, change.key);
+    }
     const bool done =
         std::all_of(change.writes.begin(), change.writes.end(), [&](std::size_t i) { return pass.written[i].done(); });
     if (!done) {
@@ -310,7 +324,7 @@ void LtseStore::finish_changes(Pass& pass, Deadline deadline) {
       released.insert(released.end(), change.released.begin(), change.released.end());
     }
   }
-  if (!released.empty()) (void)reservations_.release(released, deadline);
+  if (!released.empty() || !told.empty()) (void)reservations_.release(released, std::move(told), deadline);
 }
 
 }  // namespace vpn::control

@@ -170,24 +170,32 @@ Error Elasticsearch::unexpected(const Reply& reply) const {
                                        std::to_string(reply.status) + " " + type + " " + reason};
 }
 
-Status Elasticsearch::ensure_index(const std::string& index, const json::object& definition, Deadline deadline) {
+Result<std::optional<json::object>> Elasticsearch::find_index(const std::string& index, Deadline deadline) {
   Result<Reply> reply = call(HttpMethod::kGet, "/" + index, {}, deadline);
-  if (reply && reply->status == kMissingStatus) {
+  if (!reply) return fail(std::move(reply).error());
+  if (reply->status == kMissingStatus) {
     const json::value* error = reply->body.if_contains("error");
-    if (error == nullptr || text(find(*error, "type")) != "index_not_found_exception") {
-      return fail(ErrorCode::kInvalidArgument,
-                  "what answers at " + server().display() + " has no " + std::string(kRoot) + ": is LTSE_URL right?",
-                  "LTSE_URL");
-    }
+    if (error != nullptr && text(find(*error, "type")) == "index_not_found_exception") return std::nullopt;
+    return fail(ErrorCode::kInvalidArgument,
+                "what answers at " + server().display() + " has no " + std::string(kRoot) + ": is LTSE_URL right?",
+                "LTSE_URL");
+  }
+  if (!reply->ok() || reply->body.empty()) return fail(unexpected(*reply));
+  return std::optional(std::move(reply->body));
+}
+
+Status Elasticsearch::ensure_index(const std::string& index, const json::object& definition, Deadline deadline) {
+  auto found = find_index(index, deadline);
+  if (found && !*found) {
     Result<Reply> created = call(HttpMethod::kPut, "/" + index, json::serialize(definition), deadline);
     if (!created) return fail(std::move(created).error());
     // 400: another gateway was first. Any other fault shows when it is asked for again.
     if (!created->ok() && created->status != 400) return fail(unexpected(*created));
-    reply = call(HttpMethod::kGet, "/" + index, {}, deadline);
+    found = find_index(index, deadline);
   }
-  if (!reply) return fail(std::move(reply).error());
-  if (!reply->ok() || reply->body.empty()) return fail(unexpected(*reply));
-  for (const auto& [name, description] : reply->body) {
+  if (!found) return fail(std::move(found).error());
+  if (!*found) return fail(ErrorCode::kUnavailable, "the index " + index + " is away");
+  for (const auto& [name, description] : **found) {
     const json::value* translog = find(description, "settings", "index");
     if (translog != nullptr && text(find(*translog, "translog", "durability")) == "async") {
       return fail(ErrorCode::kInvalidArgument,

@@ -74,6 +74,9 @@ class Elasticsearch {
 
   const ServerUrl& server() const { return http_.server(); }
 
+  /// The index's description; nullopt: there is none of that name.
+  Result<std::optional<boost::json::object>> find_index(const std::string& index, Deadline deadline);
+
   /// The index, made with these settings and mappings when it is absent. kInvalidArgument, field LTSE_INDEX, when it
   /// answers before a change is on the disk (index.translog.durability).
   Status ensure_index(const std::string& index, const boost::json::object& definition, Deadline deadline);

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "control/store/ltse/name_lookup.h"
 
 namespace vpn::control::ltse {
 namespace {
@@ -53,13 +54,15 @@ http::verb verb_of(HttpMethod method) {
 }  // namespace
 
 struct HttpClient::Connection {
-  explicit Connection(ServerUrl url) : server(std::move(url)), tls(asio::ssl::context::tls_client) {
+  explicit Connection(ServerUrl url)
+      : server(std::move(url)), names(server.host, server.port), tls(asio::ssl::context::tls_client) {
     error_code ignored;  // without certificates every handshake fails, and says so
     tls.set_default_verify_paths(ignored);
     tls.set_verify_mode(asio::ssl::verify_peer, ignored);
   }
 
   Error failure(const error_code& error) const;
+  Status find_addresses(Deadline deadline);
   Awaitable<Status> open(Deadline deadline);
   Awaitable<Result<HttpAnswer>> exchange(http::request<http::string_body>& request, Deadline deadline);
   template <typename Stream>
@@ -69,6 +72,8 @@ struct HttpClient::Connection {
   void close() { stream.reset(); }
 
   ServerUrl server;
+  NameLookup names;
+  Addresses addresses;  ///< to connect to
   asio::io_context io{1};
   asio::ssl::context tls;
   std::optional<TlsStream> stream;  ///< open when it has a value; for http its lower layer alone is used
@@ -94,17 +99,24 @@ Error HttpClient::Connection::failure(const error_code& error) const {
   return {ErrorCode::kUnavailable, "the LTSE at " + where + " does not answer (" + error.message() + ")"};
 }
 
+/// Beforehand, and not by the io_context: its own lookup would hold it for as long as the system's takes.
+Status HttpClient::Connection::find_addresses(Deadline deadline) {
+  auto found = names.lookup(std::min(deadline, std::chrono::steady_clock::now() + kConnectTime));
+  if (!found) {
+    return fail(ErrorCode::kUnavailable,
+                "the LTSE at " + server.display() + " does not answer (" + found.error().message + ")");
+  }
+  addresses = std::move(*found);
+  return {};
+}
+
 /// Connects, and shakes hands when it is https.
 Awaitable<Status> HttpClient::Connection::open(Deadline deadline) {
-  tcp::resolver::rebind_executor<Executor>::other resolver(io.get_executor());
-  const auto [not_resolved, endpoints] = co_await resolver.async_resolve(server.host, server.port, kAwait);
-  if (not_resolved) co_return fail(failure(not_resolved));
-
   stream.emplace(TcpStream(io.get_executor()), tls);
   buffer.clear();
   TcpStream& socket = stream->next_layer();
   socket.expires_at(std::min(deadline, std::chrono::steady_clock::now() + kConnectTime));
-  const auto [not_connected, endpoint] = co_await socket.async_connect(endpoints, kAwait);
+  const auto [not_connected, endpoint] = co_await socket.async_connect(addresses, kAwait);
   if (not_connected) co_return fail(failure(not_connected));
   error_code ignored;
   socket.socket().set_option(tcp::no_delay(true), ignored);
@@ -148,6 +160,7 @@ Awaitable<Result<HttpAnswer>> HttpClient::Connection::exchange(http::request<htt
 
 /// Runs one exchange to its end, or to that of the io_context, which abort() stops.
 Result<HttpAnswer> HttpClient::Connection::run(http::request<http::string_body>& request, Deadline deadline) {
+  if (Status found = stream ? Status() : find_addresses(deadline); !found) return fail(std::move(found).error());
   Result<HttpAnswer> answer = fail(ErrorCode::kUnavailable, "stopped");
   bool done = false;
   asio::co_spawn(io.get_executor(), exchange(request, deadline),
@@ -232,6 +245,7 @@ bool HttpClient::pause(std::chrono::milliseconds duration) {
 
 void HttpClient::abort() {
   aborted_ = true;
+  connection_->names.abort();
   connection_->io.stop();
 }
 

@@ -16,7 +16,7 @@ Deadline poll_deadline() {
 }  // namespace
 
 Status LtseFeed::start() {
-  Result<Revision> revision = server_.revision(index_, poll_deadline());
+  Result<Revision> revision = server_.revision(indices_.clients, poll_deadline());
   if (!revision) return fail(std::move(revision).error());
   known_ = std::move(*revision);
   told_everything_ = clock_.now();
@@ -30,7 +30,7 @@ Failure LtseFeed::away(const Error& error) {
 
 Result<Changes> LtseFeed::next() {
   while (server_.pause(kPollInterval)) {
-    Result<Revision> now = server_.revision(index_, poll_deadline());
+    Result<Revision> now = server_.revision(indices_.clients, poll_deadline());
     if (!now) return away(now.error());
     const bool back = std::exchange(failure_told_, false);
     const bool due = clock_.now() - told_everything_ >= kEverythingInterval;
@@ -48,8 +48,7 @@ Result<Changes> LtseFeed::next() {
   return Changes{};  // stopped
 }
 
-/// The keys, when the documents found account for each number since the last time: a deletion leaves none, and a
-/// document that was changed twice has but its last.
+/// The keys, when each number since the last time is accounted for.
 Result<Changes> LtseFeed::changes_until(const Revision& now) {
   const Changes everything{.everything = true, .keys = {}};
   if (now.index_uuid != known_.index_uuid || now.checkpoints.size() != 1 || known_.checkpoints.size() != 1) {
@@ -58,18 +57,36 @@ Result<Changes> LtseFeed::changes_until(const Revision& now) {
   const std::int64_t from = known_.checkpoints.front(), to = now.checkpoints.front();
   if (to <= from || to - from > static_cast<std::int64_t>(kMaxChangedKeys)) return everything;
   const auto count = static_cast<std::size_t>(to - from);
-  const auto documents = server_.changed(index_, from, to, count, poll_deadline());
+  const auto documents = server_.changed(indices_.clients, from, to, count, poll_deadline());
   if (!documents) return fail(documents.error());
-  if (documents->size() != count) return everything;
 
   Changes changes;
+  std::vector<bool> found(count, false);
   for (const Document& document : *documents) {
+    const std::int64_t place = document.version.seq_no - from - 1;
+    if (place < 0 || place >= to - from) return everything;
+    found[static_cast<std::size_t>(place)] = true;
     const auto key = PublicKey::parse(text_member(document.source, "clientPublicKey"));
     // An unknown document of the original's is found by a load() alone.
     if (!key || (document.id != document_id(*key) && !foreign_.knows(document.id))) return everything;
     changes.keys.push_back(*key);
   }
+  std::vector<std::int64_t> gone;
+  for (std::int64_t number = from + 1; number <= to; ++number) {
+    if (!found[static_cast<std::size_t>(number - from - 1)]) gone.push_back(number);
+  }
+  const auto keys = ask_whose(gone);
+  if (!keys) return fail(keys.error());
+  if (!*keys) return everything;
+  changes.keys.insert(changes.keys.end(), (*keys)->begin(), (*keys)->end());
   return changes;
+}
+
+/// Asks again after a while: a deletion is told when it is done, which may be now.
+Result<std::optional<std::vector<PublicKey>>> LtseFeed::ask_whose(std::span<const std::int64_t> gone) {
+  auto keys = whose(server_, indices_, gone, poll_deadline());
+  const bool ask_again = keys && !*keys && server_.pause(kTellingTime);
+  return ask_again ? whose(server_, indices_, gone, poll_deadline()) : keys;
 }
 
 }  // namespace vpn::control::ltse

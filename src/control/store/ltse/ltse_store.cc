@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "control/store/ltse/gone_numbers.h"
 #include "control/store/ltse/ltse_feed.h"
 
 namespace vpn::control {
@@ -89,11 +90,13 @@ Result<std::unique_ptr<LtseStore>> LtseStore::create(const LtseOptions& options,
   auto server = ltse::parse_server_url(options.url);
   if (!server) return fail(std::move(server).error());
   if (Status fit = check_index_name(options.index); !fit) return fail(std::move(fit).error());
-  return std::unique_ptr<LtseStore>(new LtseStore(std::move(*server), options.index, clock, random, logger));
+  return std::unique_ptr<LtseStore>(new LtseStore(std::move(*server), options, clock, random, logger));
 }
 
-LtseStore::LtseStore(ltse::ServerUrl server, std::string index, const Clock& clock, Random& random, Logger& logger)
-    : indices_{index, index + std::string(kGatewaySuffix)},
+LtseStore::LtseStore(ltse::ServerUrl server, const LtseOptions& options, const Clock& clock, Random& random,
+                     Logger& logger)
+    : indices_{options.index, options.index + std::string(kGatewaySuffix)},
+      may_write_(options.access == Access::kReadWrite),
       clock_(clock),
       random_(random),
       logger_(logger),
@@ -108,48 +111,68 @@ std::string LtseStore::describe_document(const std::string& id) const {
   return "document " + id + " of the index " + indices_.clients;
 }
 
-/// Both indices are there. Asked of the server until it has been so once.
+/// The indices are there. Asked of the server until it has been so once.
 Status LtseStore::prepare(Deadline deadline) {
   if (prepared_) return {};
+  Status there = may_write_ ? make_indices(deadline) : find_clients(deadline);
+  prepared_ = there.has_value();
+  return there;
+}
+
+Status LtseStore::make_indices(Deadline deadline) {
   Status there = server_.ensure_index(indices_.clients, clients_definition(), deadline);
   if (there) there = server_.ensure_index(indices_.gateway, gateway_definition(), deadline);
   if (there) {
-    prepared_ = true;
     logger_.debug("the LTSE's indices are there", {{"clients", indices_.clients}, {"gateway", indices_.gateway}});
   }
   return there;
 }
 
+Status LtseStore::find_clients(Deadline deadline) {
+  const auto index = server_.find_index(indices_.clients, deadline);
+  if (!index) return fail(index.error());
+  if (*index) return {};
+  return fail(ErrorCode::kNotFound, "the LTSE at " + server_.server().display() + " has no index " + indices_.clients);
+}
+
 /// Takes back every insertion that was refused or whose answer was lost. Before it has succeeded nothing else may.
 Status LtseStore::settle(Deadline deadline) {
   if (unsettled_.empty()) return {};
-  if (Status gone = take_back(deadline); !gone) return gone;
+  std::vector<Write> told;
+  if (Status gone = take_back(told, deadline); !gone) return gone;
   std::vector<ltse::Claim> claims;
   for (const Unsettled& each : unsettled_) claims.insert(claims.end(), each.claims.begin(), each.claims.end());
-  if (Status released = reservations_.release(claims, deadline); !released) return released;
+  if (Status released = reservations_.release(claims, std::move(told), deadline); !released) return released;
   if (refused_.size() + unsettled_.size() > kMaxRefused) refused_.clear();
   for (Unsettled& each : unsettled_) refused_.insert(std::move(each.attempt));
   unsettled_.clear();
   return {};
 }
 
-/// Deletes the unsettled documents that stand there, whatever was made of them since.
-Status LtseStore::take_back(Deadline deadline) {
+/// Deletes the unsettled documents that stand there, whatever was made of them since; `told` gets the numbers that
+/// vanish with them.
+Status LtseStore::take_back(std::vector<Write>& told, Deadline deadline) {
   std::vector<DocumentId> ids;
   for (const Unsettled& each : unsettled_) ids.push_back({indices_.clients, each.document});
   for (int tries = 0; tries < kSettleTries; ++tries) {
     const auto documents = server_.get(ids, deadline);
     if (!documents) return fail(documents.error());
     std::vector<Write> deletions;
+    std::vector<PublicKey> keys;
     for (std::size_t i = 0; i < unsettled_.size(); ++i) {
       const auto& document = (*documents)[i];
       if (!document || ltse::text_member(document->source, "attempt") != unsettled_[i].attempt) continue;
       deletions.push_back(
           {.kind = Write::Kind::kDelete, .document = ids[i], .source = {}, .only_if = document->version});
+      keys.push_back(unsettled_[i].key);
+      tell_gone(told, document->version.seq_no, keys.back());
     }
     if (deletions.empty()) return {};
     const auto deleted = server_.write(deletions, deadline);
     if (!deleted) return fail(deleted.error());
+    for (std::size_t i = 0; i < deleted->size(); ++i) {
+      if ((*deleted)[i].done()) tell_gone(told, (*deleted)[i].version.seq_no, keys[i]);
+    }
     if (std::all_of(deleted->begin(), deleted->end(), [](const ltse::Written& w) { return w.done(); })) return {};
   }
   return fail(ErrorCode::kUnavailable, "a refused client is being changed by another gateway");
@@ -158,8 +181,17 @@ Status LtseStore::take_back(Deadline deadline) {
 /// Whether a document is that of an insertion which we refused, and which arrived late; it is then to be taken back.
 bool LtseStore::note_refused(const StoredClient& stored) {
   if (!refused_.contains(stored.attempt)) return false;
-  unsettled_.push_back({stored.document.id, stored.attempt, ltse::claims_of(stored.client, stored.attempt)});
+  unsettled_.push_back(
+      {stored.client.public_key, stored.document.id, stored.attempt, ltse::claims_of(stored.client, stored.attempt)});
   return true;
+}
+
+/// Unless it is so old that no feed can miss it: it would take the place of one that may be missed.
+void LtseStore::tell_gone(std::vector<Write>& writes, std::int64_t number, const PublicKey& key) {
+  newest_ = std::max(newest_, number);
+  if (newest_ - number < static_cast<std::int64_t>(kMaxChangedKeys)) {
+    writes.push_back(ltse::gone_number(indices_, number, key));
+  }
 }
 
 Result<Contents> LtseStore::load() {
@@ -171,6 +203,7 @@ Result<Contents> LtseStore::load() {
   std::vector<StoredClient> stored;
   const Status scanned = server_.scan(indices_.clients, [&](ltse::Document document) {
     std::string id = document.id;
+    newest_ = std::max(newest_, document.version.seq_no);
     auto client = ltse::parse_client(std::move(document));
     if (!client) {
       contents.faults.push_back(describe_document(id) + ": " + client.error().message);
@@ -298,7 +331,7 @@ Status LtseStore::probe() {
 
 Result<std::unique_ptr<ChangeFeed>> LtseStore::follow() {
   if (Status ready = prepare(in(kLoadTime)); !ready) return fail(std::move(ready).error());
-  auto feed = std::make_unique<ltse::LtseFeed>(server_.server(), indices_.clients, foreign_, clock_, random_);
+  auto feed = std::make_unique<ltse::LtseFeed>(server_.server(), indices_, foreign_, clock_, random_);
   if (Status started = feed->start(); !started) return fail(std::move(started).error());
   return feed;
 }

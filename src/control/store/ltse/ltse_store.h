@@ -25,6 +25,7 @@ namespace vpn::control {
 struct LtseOptions {
   std::string url;    ///< LTSE_URL: http://ltse-api:8080, or with user:password@ before the host; a secret
   std::string index;  ///< LTSE_INDEX: vpn-enabler
+  Access access = Access::kReadWrite;
 };
 
 class LtseStore final : public SharedStore {
@@ -45,18 +46,22 @@ class LtseStore final : public SharedStore {
  private:
   /// An insertion whose outcome we do not know, or that was refused and may stand there: to be taken back.
   struct Unsettled {
+    PublicKey key;
     std::string document;  ///< its id
     std::string attempt;
     std::vector<ltse::Claim> claims;
   };
   struct Pass;  // commit.cc: mutations that go together
 
-  LtseStore(ltse::ServerUrl server, std::string index, const Clock& clock, Random& random, Logger& logger);
+  LtseStore(ltse::ServerUrl server, const LtseOptions& options, const Clock& clock, Random& random, Logger& logger);
 
   Status prepare(ltse::Deadline deadline);
+  Status make_indices(ltse::Deadline deadline);
+  Status find_clients(ltse::Deadline deadline);
   Status settle(ltse::Deadline deadline);
-  Status take_back(ltse::Deadline deadline);
+  Status take_back(std::vector<ltse::Write>& told, ltse::Deadline deadline);
   bool note_refused(const ltse::StoredClient& stored);
+  void tell_gone(std::vector<ltse::Write>& writes, std::int64_t number, const PublicKey& key);
   Status drop_losers(std::vector<ltse::StoredClient>& clients, std::vector<std::string>& faults,
                      ltse::Deadline deadline);
   std::string describe_document(const std::string& id) const;
@@ -72,12 +77,14 @@ class LtseStore final : public SharedStore {
   void finish_changes(Pass& pass, ltse::Deadline deadline);
 
   const ltse::Indices indices_;
+  const bool may_write_;
   const Clock& clock_;
   Random& random_;
   Logger& logger_;
   ltse::Elasticsearch server_;
   ltse::Reservations reservations_;
   ltse::ForeignDocuments foreign_;
+  std::int64_t newest_ = -1;  ///< number in the clients' index that we have seen
   bool prepared_ = false;
   std::vector<Unsettled> unsettled_;
   std::unordered_set<std::string> refused_;  ///< attempts taken back; their requests may still arrive

@@ -182,6 +182,60 @@ TEST_F(OriginalsIndex, AFeedTellsOfItsClients) {
   EXPECT_TRUE(feed.tells({original_key(3)}));
 }
 
+// --- The feed: what a search does not find any more.
+
+class LtseFeed : public testing::Test {
+ protected:
+  LtseFeed() {
+    for (int i = 1; i <= 3; ++i) EXPECT_TRUE(other_.commit(InsertClient{contract::client(i)}));
+    EXPECT_EQ(replica_.clients().size(), 3u);
+  }
+
+  std::string index_ = fresh_index();
+  Replica replica_{index_}, other_{index_};
+};
+
+TEST_F(LtseFeed, TellsOfADeletionByItsKeyAlone) {
+  FollowedFeed feed(*replica_.store);
+  ASSERT_TRUE(other_.commit(RemoveClient{contract::key(1)}));
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+  EXPECT_EQ(replica_.store->read({{contract::key(1)}})->front(), std::nullopt);
+  // All at once, of whatever kind.
+  const std::vector<Mutation> several{InsertClient{contract::client(1)},         RemoveClient{contract::key(1)},
+                                      SetClientEnabled{contract::key(2), false}, RemoveClient{contract::key(3)},
+                                      SetClientEnabled{contract::key(2), true},  RemoveClient{contract::key(2)}};
+  for (const Status& status : other_.store->commit(several)) EXPECT_TRUE(status) << status.error().message;
+  EXPECT_TRUE(feed.tells({contract::key(1), contract::key(2), contract::key(3)}));
+  EXPECT_EQ(feed.everythings(), 0u);
+}
+
+TEST_F(LtseFeed, TellsOfAnInsertionThatWasTakenBackByItsKeyAlone) {
+  FollowedFeed feed(*replica_.store);
+  gateway().fail_next(ltse::Fault::kLoseAnswer, "_bulk");
+  EXPECT_FALSE(other_.commit(InsertClient{contract::client(4)}));
+  ASSERT_TRUE(other_.store->probe());
+  EXPECT_TRUE(feed.tells({contract::key(4)}));
+  EXPECT_EQ(feed.everythings(), 0u);
+}
+
+TEST_F(LtseFeed, TellsOfADeletionThatNobodyToldAsOfEverything) {
+  FollowedFeed feed(*replica_.store);
+  gateway().direct("DELETE", "/" + index_ + "/_doc/" + ltse::document_id(contract::key(1)));
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+  EXPECT_EQ(feed.everythings(), 1u);
+}
+
+TEST_F(LtseFeed, TellsOfADeletionOfAnOriginalsClientByItsKeyAlone) {
+  gateway().direct("PUT", "/" + index_ + "/_doc/original", original_source(kOriginalKeys[0], kOriginalAddresses[0]));
+  ASSERT_EQ(replica_.clients().size(), 4u);
+  ASSERT_EQ(other_.clients().size(), 4u);
+  FollowedFeed feed(*replica_.store);
+  ASSERT_TRUE(other_.commit(RemoveClient{original_key(0)}));
+  EXPECT_TRUE(feed.tells({original_key(0)}));
+  EXPECT_EQ(feed.everythings(), 0u);
+  EXPECT_EQ(replica_.store->read({{original_key(0)}})->front(), std::nullopt);
+}
+
 // --- Reservations.
 
 TEST(Reservation, OfAnInsertionThatNeverFinishedIsTakenAfterAWhile) {

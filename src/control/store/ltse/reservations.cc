@@ -79,12 +79,12 @@ Status Reservations::contend(std::span<Claim* const> claims, Deadline deadline) 
   return {};
 }
 
-Status Reservations::release(std::span<const Claim> claims, Deadline deadline) {
+Status Reservations::release(std::span<const Claim> claims, std::vector<Write> beside, Deadline deadline) {
   std::vector<DocumentId> ids;
   for (const Claim& claim : claims) ids.push_back(place(claim));
   const auto reservations = server_.get(ids, deadline);
   if (!reservations) return fail(reservations.error());
-  std::vector<Write> writes;
+  std::vector<Write> writes = std::move(beside);
   for (std::size_t i = 0; i < claims.size(); ++i) {
     const std::optional<Document>& reservation = (*reservations)[i];
     if (!reservation || text_member(reservation->source, "attempt") != claims[i].attempt) continue;

@@ -61,8 +61,8 @@ class Reservations {
   /// ours to take.
   Status contend(std::span<Claim* const> claims, Deadline deadline);
 
-  /// Gives back those that stand for their claim's attempt; others are left.
-  Status release(std::span<const Claim> claims, Deadline deadline);
+  /// Gives back those that stand for their claim's attempt; others are left. `beside` is written in the same request.
+  Status release(std::span<const Claim> claims, std::vector<Write> beside, Deadline deadline);
 
   /// For each client, whether another holds its address or its name: an insertion that has lost, and is not yet, or
   /// never was, taken back.

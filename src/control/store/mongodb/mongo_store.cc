@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "base/check.h"
 #include "control/store/mongodb/change_stream.h"
 #include "control/store/mongodb/feed.h"
 #include "control/store/mongodb/revisions.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr const char* kPeers = "peers";
 constexpr const char* kGateway = "gateway";
+constexpr const char* kServerKeyId = "server";
 
 /// How often a mutation is judged anew because another gateway was quicker, before its caller is told to come back.
 constexpr int kMaxOvertaken = 8;
@@ -62,7 +64,7 @@ Status MongoStore::prepare() {
     if (!hello) return fail(std::move(hello).error());
     has_change_streams_ =
         mongodb::find(*hello->get(), "setName") || mongodb::text_of(*hello->get(), "msg") == "isdbgrid";
-    if (Status created = create_indexes(); !created) return created;
+    if (Status created = may_write_ ? create_indexes() : Status(); !created) return created;
     prepared_ = true;
   }
   return take_back();
@@ -144,6 +146,11 @@ Status MongoStore::catch_up() {
   return {};
 }
 
+Status MongoStore::prepare_to_load() {
+  Status ready = prepare();
+  return ready && may_write_ ? catch_up() : ready;
+}
+
 Status MongoStore::probe() {
   Status status = prepare();
   if (status) status = catch_up();
@@ -155,9 +162,7 @@ Status MongoStore::probe() {
 // ---------------------------------------------------------------- reading
 
 Result<Contents> MongoStore::load() {
-  Status ready = prepare();
-  if (ready) ready = catch_up();
-  if (!ready) {
+  if (Status ready = prepare_to_load(); !ready) {
     prepared_ = false;
     return fail(std::move(ready).error());
   }
@@ -165,11 +170,13 @@ Result<Contents> MongoStore::load() {
   Contents contents;
   std::size_t faults = 0;
   mongodb::OriginalKeys original_keys;
+  mongodb::Originals originals;
   std::unordered_map<PublicKey, std::size_t> place_of;
   std::vector<Peer> holders;
   const auto take = [&](const bson_t& document) {
     Peer peer = mongodb::parse_peer(document);
     if (peer.taken_back) return;
+    originals.add(peer);
     if (peer.object_id && peer.key) original_keys.emplace(*peer.object_id, *peer.key);
     if (!peer.is_client()) return add_fault(contents, std::move(peer.fault), faults);
     const auto [place, is_new] = place_of.emplace(*peer.key, holders.size());
@@ -206,6 +213,7 @@ Result<Contents> MongoStore::load() {
   }
   if (faults > kMaxFaults) contents.faults.push_back("and " + std::to_string(faults - kMaxFaults) + " more");
   news_.set_original_keys(std::move(original_keys));
+  originals_ = std::move(originals);
   return contents;
 }
 
@@ -245,6 +253,9 @@ Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const Publ
     prepared_ = false;
     return fail(unavailable(std::move(status).error()));
   }
+  if (originals_) {
+    for (const Peer& peer : peers.every()) originals_->add(peer);
+  }
   std::vector<std::optional<Client>> clients;
   clients.reserve(keys.size());
   for (const PublicKey& key : keys) {
@@ -257,33 +268,44 @@ Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const Publ
 }
 
 Result<PrivateKey> MongoStore::server_key(const PrivateKey& fresh) {
-  const bool only_look = fresh.is_zero();
+  auto kept = fresh.is_zero() ? find_server_key() : offer_server_key(fresh);
+  if (!kept) return fail(std::move(kept).error());
+  if (auto key = PrivateKey::parse(mongodb::text_of(*kept->get(), "privateKey").value_or(""))) return *key;
+  return fail(ErrorCode::kCorrupt, server_.description() + ", collection " + kGateway +
+                                       ", holds a server key that is none. Put a backup's in its place, or set "
+                                       "WG_PRIVATE_KEY");
+}
+
+Result<Document> MongoStore::find_server_key() {
+  std::vector<Document> kept;
+  const Status found = server_.find(kGateway, Document().text("_id", kServerKeyId), Freshness::kMajority, {},
+                                    [&](const bson_t& document) { kept.emplace_back(document); });
+  if (!found) return fail(found.error());
+  if (kept.empty()) return fail(ErrorCode::kNotFound, server_.description() + " keeps no server key");
+  return std::move(kept.front());
+}
+
+/// The one that is kept then: of several gateways' the first.
+Result<Document> MongoStore::offer_server_key(const PrivateKey& fresh) {
   std::string text = reveal_base64(fresh);
   Document query, update, command;
-  query.text("_id", "server");
+  query.text("_id", kServerKeyId);
   update.document("$setOnInsert", Document().text("privateKey", text));
   wipe(text.data(), text.size());
   command.text("findAndModify", kGateway)
       .document("query", query)
       .document("update", update)
-      .flag("upsert", !only_look)
+      .flag("upsert", true)
       .flag("new", true);
   auto answer = server_.write_command(command);
   if (!answer) return fail(std::move(answer).error());
   const auto value = mongodb::find(*answer->get(), "value");
-  if (only_look && (!value || BSON_ITER_HOLDS_NULL(&*value))) {
-    return fail(ErrorCode::kNotFound, server_.description() + " keeps no server key");
-  }
   std::uint32_t size = 0;
   const std::uint8_t* bytes = nullptr;
   bson_t document;
   if (value && BSON_ITER_HOLDS_DOCUMENT(&*value)) bson_iter_document(&*value, &size, &bytes);
-  if (bytes && bson_init_static(&document, bytes, size)) {
-    if (auto key = PrivateKey::parse(mongodb::text_of(document, "privateKey").value_or(""))) return *key;
-  }
-  return fail(ErrorCode::kCorrupt, server_.description() + ", collection " + kGateway +
-                                       ", holds a server key that is none. Put a backup's in its place, or set "
-                                       "WG_PRIVATE_KEY");
+  if (!bytes || !bson_init_static(&document, bytes, size)) return Document();
+  return Document(document);
 }
 
 Result<std::unique_ptr<ChangeFeed>> MongoStore::follow() {
@@ -304,15 +326,17 @@ Result<std::unique_ptr<ChangeFeed>> MongoStore::follow() {
 // ---------------------------------------------------------------- writing
 
 std::vector<Status> MongoStore::commit(std::span<const Mutation> mutations) {
+  CHECK(may_write_);
   std::vector<Status> statuses(mutations.size());
   if (mutations.empty()) return statuses;
   std::vector<std::size_t> open(mutations.size());
   std::iota(open.begin(), open.end(), std::size_t{0});
 
   Status status = prepare();
+  bool look_first = !originals_;
   for (int overtaken = 0; status && !open.empty();) {
     const std::size_t before = open.size();
-    status = run_wave(mutations, open, statuses);
+    status = run_wave(mutations, open, statuses, look_first);
     if (open.size() == before && ++overtaken == kMaxOvertaken) {
       status = fail(ErrorCode::kUnavailable, "another gateway changes the same clients at this moment; try again");
     }
@@ -324,11 +348,12 @@ std::vector<Status> MongoStore::commit(std::span<const Mutation> mutations) {
   return statuses;
 }
 
-/// One round: settles some of what is open, or fails with that still open.
+/// One round: settles some of what is open, or fails with that still open. Unless it is to look first, an insertion is
+/// sent unseen, where the server's indexes alone can refuse it; refused, it is looked at in the next round.
 Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open,
-                            std::vector<Status>& statuses) {
+                            std::vector<Status>& statuses, bool& look_first) {
   Wave wave(mutations, open);
-  auto peers = read_touched(wave.touched());
+  auto peers = read_touched(look_first ? wave.touched() : wave.touched_beside_insertions(*originals_));
   if (!peers) return fail(std::move(peers).error());
   std::unordered_set<PublicKey> hidden;
   for (const PublicKey& key : wave.touched().keys) {
@@ -346,6 +371,7 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
     news_.rename();
     return sent;
   }
+  look_first = look_first || !all_hit;
   std::vector<Wave::Outcome> outcomes;
   if (all_hit) {
     outcomes = wave.settle();
@@ -371,16 +397,21 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
 
 /// Sends a wave's writes and tells other gateways.
 Status MongoStore::send(const Wave& wave, bool& all_hit, bool& removed) {
-  bool wrote = false;
+  if (has_change_streams_ || wave.is_idle()) return send_writes(wave, all_hit, removed);
+  announcer_.begin(news_.writer_name(), wave.touched().keys);
+  const Status sent = send_writes(wave, all_hit, removed);
+  const Status told = announcer_.finish();
+  return sent ? told : sent;
+}
+
+Status MongoStore::send_writes(const Wave& wave, bool& all_hit, bool& removed) {
   for (const auto* writes : {&wave.removals(), &wave.changes(), &wave.insertions()}) {
     auto hits = server_.write(kPeers, *writes);
     if (!hits) return fail(std::move(hits).error());
     all_hit = all_hit && *hits == writes->size();
-    wrote = wrote || *hits > 0;
     if (writes == &wave.removals()) removed = *hits > 0;
   }
-  if (!wrote || has_change_streams_) return {};
-  return mongodb::announce(server_, news_.writer_name(), wave.touched().keys, /*everything=*/false);
+  return {};
 }
 
 /// The documents of the keys that a wave touches, and whatever holds an address or a name that it wants. What the

@@ -2,7 +2,8 @@
 //
 // Durable: a commit is acknowledged by a majority and journalled when commit() returns. Of keys, addresses and names of
 // ours the server itself keeps each unique (peer.h); the original's documents are neither changed nor refused, they are
-// looked at before each commit. Time limits hold everywhere (options.cc), so a server that is away is an answer.
+// looked at before a commit that could meet one (originals.h). Time limits hold everywhere (options.cc), so a server
+// that is away is an answer.
 //
 // Collections: `peers` (peer.h), `gateway` (the server key; what probe() writes), `changes` (revisions.h).
 //
@@ -17,8 +18,10 @@
 #include <vector>
 
 #include "base/log.h"
+#include "control/store/mongodb/announcer.h"
 #include "control/store/mongodb/news.h"
 #include "control/store/mongodb/options.h"
+#include "control/store/mongodb/originals.h"
 #include "control/store/mongodb/peer.h"
 #include "control/store/mongodb/server.h"
 #include "control/store/mongodb/wave.h"
@@ -35,34 +38,44 @@ class MongoStore final : public SharedStore {
   Result<Contents> load() override;
   std::vector<Status> commit(std::span<const Mutation> mutations) override;
   Status probe() override;
+  void close() override { server_.close(); }
   Result<std::unique_ptr<ChangeFeed>> follow() override;
   Result<std::vector<std::optional<Client>>> read(std::span<const PublicKey> keys) override;
   Result<PrivateKey> server_key(const PrivateKey& fresh) override;
 
  private:
   MongoStore(mongodb::Uri uri, const MongoOptions& options, Logger& logger)
-      : server_(std::move(uri), options), logger_(logger) {}
+      : server_(std::move(uri), options), may_write_(options.access == Access::kReadWrite), logger_(logger) {}
 
   Status prepare();
+  Status prepare_to_load();
   Status create_indexes();
   Status take_back();
   Status catch_up();
-  Status run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open, std::vector<Status>& statuses);
+  Status run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open, std::vector<Status>& statuses,
+                  bool& look_first);
   Status send(const mongodb::Wave& wave, bool& all_hit, bool& removed);
+  Status send_writes(const mongodb::Wave& wave, bool& all_hit, bool& removed);
+  Result<mongodb::Document> find_server_key();
+  Result<mongodb::Document> offer_server_key(const PrivateKey& fresh);
   Result<mongodb::Peers> read_touched(const mongodb::Touched& touched);
   Status read_keys(std::span<const PublicKey> keys, mongodb::Freshness freshness, mongodb::Peers& into);
   bool is_hidden(const mongodb::Peer& holder) const;
   void tell_duplicate(const mongodb::Peer& kept, const mongodb::Peer& passed_over);
 
   mongodb::Server server_;
+  const bool may_write_;
   Logger& logger_;
   mongodb::News news_;
-  bool prepared_ = false;  ///< indexes are there and `has_change_streams_` is known; until the next failure
+  mongodb::Announcer announcer_{server_};
+  bool prepared_ =
+      false;  ///< indexes are there (where we may write) and `has_change_streams_` is known; until the next failure
   bool has_change_streams_ = false;
   bool settled_ = true;                        ///< no write has an unknown end
   std::vector<mongodb::Insertion> undecided_;  ///< insertions with an unknown end, of one batch at most
   /// Clients that the last load() did not answer, since another holds their address or name.
   std::unordered_map<PublicKey, Client> hidden_;
+  std::optional<mongodb::Originals> originals_;    ///< none: nothing was loaded yet
   std::unordered_set<PublicKey> told_duplicates_;  ///< said once
 };
 

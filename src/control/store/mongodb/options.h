@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "control/store/store.h"
 
 namespace vpn::control {
 
@@ -18,6 +19,7 @@ struct MongoOptions {
   std::string user;            ///< MONGODB_USER; empty: no authentication, or the URI's
   std::string password;        ///< MONGODB_PASS
   std::string database = "wireguard";
+  Access access = Access::kReadWrite;
 };
 
 namespace mongodb {

@@ -1,5 +1,8 @@
 #include "control/store/mongodb/revisions.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace vpn::control::mongodb {
 namespace {
 
@@ -46,13 +49,16 @@ Result<Changes> Revisions::take() {
   Document others;
   others.document("_id", Document().text("$ne", news_.writer_name()));
   const Status read = server_.find(kChanges, others, Freshness::kLocal, {},
-                                   [&](const bson_t& document) { compare(document, seen, changes); });
+                                   [&](const bson_t& document) { compare(document, first, seen, changes); });
   if (!read) {
     missed_ = true;
     return fail(read.error());
   }
   known_ = std::move(seen);
-  if (missed_ || now >= everything_at_ || changes.keys.size() > kMaxChangedKeys) {
+  const Changes again = std::exchange(again_, changes);
+  changes.everything |= again.everything;
+  changes.keys.insert(changes.keys.end(), again.keys.begin(), again.keys.end());
+  if (missed_ || now >= everything_at_ || changes.everything || changes.keys.size() > kMaxChangedKeys) {
     changes = {.everything = true, .keys = {}};
     everything_at_ = now + kEverythingEvery;
     missed_ = false;
@@ -60,12 +66,14 @@ Result<Changes> Revisions::take() {
   return first ? Changes{} : changes;
 }
 
-void Revisions::compare(const bson_t& document, std::unordered_map<std::string, std::int64_t>& seen,
+/// At the first look only what may be under way counts: the last that there is room for.
+void Revisions::compare(const bson_t& document, bool first, std::unordered_map<std::string, std::int64_t>& seen,
                         Changes& changes) const {
   const std::string writer(text_of(document, "_id").value_or(""));
   const std::int64_t value = integer_of(document, "value");
   const auto known = known_.find(writer);
-  const std::int64_t before = known == known_.end() ? 0 : known->second;
+  std::int64_t before = known == known_.end() ? 0 : known->second;
+  if (first) before = std::max(value - static_cast<std::int64_t>(kRecentChanges), before);
   seen[writer] = value;
   if (value == before) return;
   if (value < before || value - before > static_cast<std::int64_t>(kRecentChanges)) {

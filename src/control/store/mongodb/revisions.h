@@ -1,7 +1,8 @@
 // How gateways tell each other of changes where the server has no change streams (a mongod that stands alone).
 //
-// Each gateway has a document of its own in the collection `changes`, which every commit moves on after its writes and
-// before it is answered; the others look at all but their own every two seconds:
+// Each gateway has a document of its own in the collection `changes`, which every commit moves on beside its writes
+// (announcer.h) and before it is answered; the others look at all but their own every two seconds, and soon again where
+// they saw something, for its change may have been under way:
 //
 //   _id     string  the writer's name (stamp.h)
 //   value   int64   how many changes it has told
@@ -24,6 +25,7 @@ constexpr const char* kChanges = "changes";
 /// Keys that a writer's document holds. Of more changes between two looks the other gateways read everything.
 constexpr std::size_t kRecentChanges = 256;
 constexpr int kSilentWriter_s = 24 * 60 * 60;
+constexpr std::chrono::milliseconds kLook{2000}, kLookAgain{500};
 
 /// Tells the others that these keys may have changed; `everything`: that anything may have.
 Status announce(Server& server, const std::string& writer, std::span<const PublicKey> keys, bool everything);
@@ -32,14 +34,16 @@ class Revisions final : public ChangeSource {
  public:
   Revisions(Server& server, const News& news) : server_(server), news_(news) {}
   Result<Changes> take() override;
-  std::chrono::milliseconds pause() const override { return std::chrono::seconds(2); }
+  std::chrono::milliseconds pause() const override { return again_.keys.empty() ? kLook : kLookAgain; }
 
  private:
-  void compare(const bson_t& document, std::unordered_map<std::string, std::int64_t>& seen, Changes& changes) const;
+  void compare(const bson_t& document, bool first, std::unordered_map<std::string, std::int64_t>& seen,
+               Changes& changes) const;
 
   Server& server_;
   const News& news_;
   std::unordered_map<std::string, std::int64_t> known_;  ///< by writer
+  Changes again_;                                        ///< seen at the last look, and told again with the next
   /// A gateway that is killed between its writes and its announcement tells nobody: so now and then everything is
   /// looked at.
   std::chrono::steady_clock::time_point everything_at_{};

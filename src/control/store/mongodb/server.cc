@@ -67,6 +67,7 @@ Server::Server(Uri uri, const MongoOptions& options)
     : uri_(std::move(uri)),
       database_(options.database),
       user_(mongoc_uri_get_username(uri_.get()) ? mongoc_uri_get_username(uri_.get()) : ""),
+      role_(options.access == Access::kRead ? "read" : "readWrite"),
       description_(describe(*uri_, options)) {}
 
 Result<Connection> Server::connection() {
@@ -79,6 +80,11 @@ Result<Connection> Server::connection() {
     CHECK(mongoc_client_pool_set_error_api(pool_.get(), MONGOC_ERROR_API_VERSION_2));
   }
   return Connection(mongoc_client_pool_pop(pool_.get()), Lease{pool_.get()});
+}
+
+void Server::close() {
+  const std::lock_guard lock(mutex_);
+  pool_.reset();
 }
 
 Collection Server::collection(mongoc_client_t* client, const char* name) const {
@@ -161,8 +167,8 @@ Error Server::error(const bson_error_t& cause) const {
   }
   if (from_server && (cause.code == kUnauthorized || cause.code == kAtlasError)) {
     return {ErrorCode::kPermissionDenied,
-            description_ + ": the user \"" + user_ + "\" of MONGODB_USER needs the role readWrite on the database \"" +
-                database_ + "\"",
+            description_ + ": the user \"" + user_ + "\" of MONGODB_USER needs the role " + role_ +
+                " on the database \"" + database_ + "\"",
             "MONGODB_USER"};
   }
   if (is_bad_tls(words)) {

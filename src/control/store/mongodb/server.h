@@ -59,6 +59,8 @@ class Server {
   Server(Uri uri, const MongoOptions& options);
 
   Result<Connection> connection();
+  /// When every connection has been given back. Waits for the library's threads, and those for a server that is away.
+  void close();
   const std::string& description() const { return description_; }
   const std::string& database() const { return database_; }
   Collection collection(mongoc_client_t* client, const char* name) const;
@@ -91,6 +93,7 @@ class Server {
   const Uri uri_;
   const std::string database_;
   const std::string user_;
+  const std::string role_;  ///< what the user needs
   const std::string description_;
   std::mutex mutex_;
   std::unique_ptr<mongoc_client_pool_t, PoolDeleter> pool_;  // guarded by mutex_; made at the first use

@@ -25,6 +25,18 @@ Wave::Wave(std::span<const Mutation> mutations, std::span<const std::size_t> ope
   touched_ = {{keys.begin(), keys.end()}, {addresses.begin(), addresses.end()}, {names.begin(), names.end()}};
 }
 
+Touched Wave::touched_beside_insertions(const Originals& originals) const {
+  Touched touched;
+  for (const Member& member : members_) {
+    const auto* insert = std::get_if<InsertClient>(member.mutation);
+    if (insert && !originals.may_meet(insert->client)) continue;
+    touched.keys.push_back(key_of(*member.mutation));
+    if (insert) touched.addresses.push_back(insert->client.address);
+    if (insert && !insert->client.name.empty()) touched.names.push_back(insert->client.name);
+  }
+  return touched;
+}
+
 // Of the original's documents with one key only the one that holds the client keeps its address from others; of ours
 // every one, for so the server's indexes see it.
 Wave::Claims::Claims(const Peers& peers) {

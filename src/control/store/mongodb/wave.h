@@ -4,8 +4,9 @@
 //     batch -> longest run of independent mutations -> read what they touch -> judge -> remove, change, insert ->
 //     settle
 //
-// Each write names the stamp of the document that it saw. One that hits nothing was overtaken by another gateway: that
-// mutation stays open, and the next round judges it by what is there then. Pure. Owned by MongoStore::commit.
+// Each write names the stamp of the document that it saw. One that hits nothing was overtaken by another gateway, or
+// is an insertion that a unique index refused: that mutation stays open, and the next round judges it by what is there
+// then. Pure. Owned by MongoStore::commit.
 #pragma once
 
 #include <optional>
@@ -14,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "control/store/mongodb/originals.h"
 #include "control/store/mongodb/peer.h"
 #include "control/store/mongodb/server.h"
 #include "control/store/store.h"
@@ -39,6 +41,8 @@ class Wave {
   Wave(std::span<const Mutation> mutations, std::span<const std::size_t> open);
 
   const Touched& touched() const { return touched_; }
+  /// The same without insertions that the server's indexes judge alone.
+  Touched touched_beside_insertions(const Originals& originals) const;
 
   /// `peers` holds what was touched. Ends the wave earlier where a mutation takes what an earlier one sets free.
   /// Those that are `hidden` are no clients to set anything in; they may be removed.
@@ -48,6 +52,8 @@ class Wave {
   const std::vector<Write>& removals() const { return removals_; }
   const std::vector<Write>& changes() const { return changes_; }
   const std::vector<Write>& insertions() const { return insertions_; }
+  /// Nothing is to be sent.
+  bool is_idle() const { return removals_.empty() && changes_.empty() && insertions_.empty(); }
   const std::vector<Insertion>& sent_insertions() const { return sent_insertions_; }
 
   struct Outcome {
