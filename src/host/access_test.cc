@@ -340,7 +340,7 @@ TEST_F(Access, IsNeverOpenWhileTheRulesChange) {
   EXPECT_EQ(count("passed"), 0);
   EXPECT_EQ(count("arrived"), 0);
   EXPECT_GT(rounds, kReloads);
-  EXPECT_GE(count("permitted"), rounds - kReloads);  // of {prefixes}, a look-up under way at the change finds none
+  EXPECT_GE(count("permitted"), rounds - kReloads);  // one may be under way at each change
 }
 
 }  // namespace

@@ -69,13 +69,6 @@ Status check_addresses(const std::vector<IpPrefix>& addresses) {
               "WG_SUBNET");
 }
 
-// nft makes one interval set of it, a single look-up for any number of prefixes, and merges those that overlap.
-std::string set_of(const std::vector<IpPrefix>& prefixes) {
-  std::string text = "{ ";
-  for (const IpPrefix& prefix : prefixes) text += (text.size() > 2 ? ", " : "") + to_string(prefix);
-  return text + " }";
-}
-
 // Which packets of clients go on, each family's by itself. Nothing of an IP version in which the VPN has no address,
 // and nothing to our loopback: it is the host's alone, but reachable from outside where somebody set route_localnet
 // (Kubernetes does), and the API asks no token there.
@@ -108,7 +101,9 @@ std::string destination_rules(const std::vector<IpPrefix>& addresses, const std:
     }
     limited = true;
     text += line({family.header, "daddr", to_string(own[0].address), family.ping, "return"});
-    if (!reached.empty()) text += line({family.header, "daddr", set_of(reached), "return"});
+    // A rule for each, not one set: the kernel (6.18, nft_set_rbtree.c) fills a new set only after the new rules count,
+    // and packets that come between are lost.
+    for (const IpPrefix& prefix : reached) text += line({family.header, "daddr", to_string(prefix), "return"});
   }
   if (!limited) return {};
   return line({"ct state established,related ct direction reply return"}) + text + line({"drop"});

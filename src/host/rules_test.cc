@@ -51,7 +51,9 @@ TEST(Rules, LimitDestinationsUnlessEverythingIsAllowed) {
     ip6 daddr ::1 drop
     ct state established,related ct direction reply return
     ip daddr 192.168.2.1 icmp type echo-request return
-    ip daddr { 10.0.0.0/8, 192.168.2.1/32, 10.1.0.0/16 } return
+    ip daddr 10.0.0.0/8 return
+    ip daddr 192.168.2.1/32 return
+    ip daddr 10.1.0.0/16 return
     meta nfproto ipv6 return
     drop
 )"),
