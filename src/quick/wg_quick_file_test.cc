@@ -73,7 +73,7 @@ TEST(WgQuickFile, ReadsEveryKey) {
   ASSERT_EQ(file.hooks.size(), 1u);
   EXPECT_EQ(file.hooks[0].key, "PostUp");
   EXPECT_EQ(file.hooks[0].command, "iptables -A FORWARD -i %i -j ACCEPT");
-  EXPECT_EQ(file.hooks[0].line, 11);
+  EXPECT_EQ(file.hooks[0].line, 12);
   ASSERT_EQ(file.peers.size(), 1u);
   const FilePeer& peer = file.peers[0];
   EXPECT_EQ(to_string(peer.public_key), kPublic);
@@ -82,7 +82,7 @@ TEST(WgQuickFile, ReadsEveryKey) {
   EXPECT_EQ(peer.endpoint->host, "vpn.example.org");
   EXPECT_EQ(peer.endpoint->port, 51821);
   EXPECT_EQ(peer.persistent_keepalive_s, 25);
-  EXPECT_EQ(peer.line, 12);
+  EXPECT_EQ(peer.line, 13);
 }
 
 TEST(WgQuickFile, HasTheDefaultsOfStockTools) {

@@ -106,7 +106,7 @@ void Committer::work() {
   follower_.reset();
   // A creation that was refused and may stand there is taken back now, or never.
   if (!store_state_ && loaded_ && store_.shared() != nullptr) (void)store_.probe();
-  store_.close();
+  store_.disconnect();
 }
 
 /// Takes what is to be done next; false when there is nothing more.

@@ -76,7 +76,7 @@ class Store {
 
   /// Ends its connections, which may take as long as any call: so not left to the destructor by who must not wait.
   /// After the feed's end; nothing is called later.
-  virtual void close() {}
+  virtual void disconnect() {}
 };
 
 /// Clients that may have changed, by whomever: our own changes may be among them, and one may be told twice.

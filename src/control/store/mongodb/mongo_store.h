@@ -38,7 +38,7 @@ class MongoStore final : public SharedStore {
   Result<Contents> load() override;
   std::vector<Status> commit(std::span<const Mutation> mutations) override;
   Status probe() override;
-  void close() override { server_.close(); }
+  void disconnect() override { server_.disconnect(); }
   Result<std::unique_ptr<ChangeFeed>> follow() override;
   Result<std::vector<std::optional<Client>>> read(std::span<const PublicKey> keys) override;
   Result<PrivateKey> server_key(const PrivateKey& fresh) override;

@@ -82,7 +82,7 @@ Result<Connection> Server::connection() {
   return Connection(mongoc_client_pool_pop(pool_.get()), Lease{pool_.get()});
 }
 
-void Server::close() {
+void Server::disconnect() {
   const std::lock_guard lock(mutex_);
   pool_.reset();
 }

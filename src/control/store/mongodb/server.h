@@ -60,7 +60,7 @@ class Server {
 
   Result<Connection> connection();
   /// When every connection has been given back. Waits for the library's threads, and those for a server that is away.
-  void close();
+  void disconnect();
   const std::string& description() const { return description_; }
   const std::string& database() const { return database_; }
   Collection collection(mongoc_client_t* client, const char* name) const;
