@@ -7,7 +7,7 @@
 //   any other listener       a bearer token (RFC 6750)
 //   AuthMode::kOff           everyone: a gateway in front checks
 //
-// A right token is good everywhere: no web page can know it. /health and /version never get here.
+// A right token is good everywhere: no web page can know it. Open routes never get here.
 #pragma once
 
 #include <optional>
