@@ -12,10 +12,9 @@ set already, in files that lie over the kernel's. Its cgroups are below one of t
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
-import time
+
+from bounds import CONTROLLERS, CPUSET, WORK
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 
@@ -28,50 +27,10 @@ OUTSIDE, SITE_NET = "203.0.113", "10.1.0"
 SITE = f"{SITE_NET}.10"
 ADMIN = "admin-of-the-test"
 SERVER = f"https://{OUTSIDE}.1:6443"
-CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer")
-CPUSET = ("cpuset.cpus", "cpuset.mems")  # a group is unusable until it has both
-WORK = "VPN_KUBERNETES_WORK"  # in the environment of what runs within bounds: the directory for what is big
 
 # What the kubelet sets for the whole machine unless it is so.
 KERNEL = {"vm/overcommit_memory": 1, "vm/panic_on_oom": 0, "kernel/panic": 10, "kernel/panic_on_oops": 1,
           "kernel/keys/root_maxkeys": 1000000, "kernel/keys/root_maxbytes": 25000000}
-
-
-def within_bounds(run):
-    """Calls run(), which starts the lab, with a directory on disk and cgroups of its own; leaves neither behind."""
-    if WORK in os.environ:
-        return run()
-    name = f"vpn-kubernetes-{os.getpid()}"
-    groups = [pathlib.Path("/sys/fs/cgroup") / controller / name for controller in CONTROLLERS]
-    with tempfile.TemporaryDirectory(prefix="vpn-kubernetes.") as directory:
-        try:
-            for group in groups:
-                group.mkdir()
-                if group.parent.name == "cpuset":
-                    for file in CPUSET:
-                        (group / file).write_text((group.parent / file).read_text())
-            pid = subprocess.Popen(["sh", "-c", "read go; exec \"$@\"", "sh", "unshare", "--cgroup", sys.executable, *sys.argv],
-                                   stdin=subprocess.PIPE, env={**os.environ, WORK: directory})
-            for group in groups:
-                (group / "cgroup.procs").write_text(str(pid.pid))
-            pid.stdin.write(b"go\n")
-            pid.stdin.close()
-            return pid.wait()
-        finally:
-            for group in groups:
-                remove_group(group)
-
-
-def remove_group(group):
-    deadline = time.monotonic() + 20
-    while group.exists():
-        for path, _, _ in os.walk(group, topdown=False):
-            try:
-                os.rmdir(path)
-            except OSError:  # the kernel is still ending what was in it
-                if time.monotonic() > deadline:
-                    raise
-        time.sleep(0.05)
 
 
 class Machine(Node):
@@ -109,11 +68,15 @@ class Machine(Node):
 
     def start(self, images):
         self._start_containerd()
-        for image in images:
-            self.run(["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", "import", "--snapshotter", "native",
-                      image], seconds=180)
+        for image, *names in images:
+            self._images("import", "--snapshotter", "native", image)
+            if names:
+                self._images("tag", *names)
         self._start_kubelet()
         self._start_proxy()
+
+    def _images(self, *words):
+        return self.run(["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", *words], seconds=180)
 
     def _start_containerd(self):
         network = {"cniVersion": "0.4.0", "name": "pods", "plugins": [
@@ -145,7 +108,7 @@ class Machine(Node):
             """)
         self.spawn(["containerd", "--config", self.directory / "containerd.toml"])
         version = ["ctr", "--address", self.socket, "version"]
-        wait_until("containerd answers", lambda: self.run(version, ok=False).returncode == 0, 30)
+        wait_until("containerd answers", lambda: self.run(version, ok=False).returncode == 0, 120)
 
     def _start_kubelet(self):
         (self.directory / "kubelet.json").write_text(json.dumps({
@@ -177,6 +140,7 @@ class Cluster:
     """The machines of the drawing above, and the two commands with which it is used."""
 
     def __init__(self, images):
+        """`images`: for each an archive, and where it is to have more names, the one that it has and those."""
         self.lan, self.site_lan = Node("lan"), Node("site-lan")
         for switch in (self.lan, self.site_lan):
             switch.run("ip link add lan type bridge")
@@ -193,9 +157,9 @@ class Cluster:
         for machine in self.machines:
             machine.start(images)
         self.a.spawn(["/usr/bin/python3", pathlib.Path(__file__).with_name("dns.py"), self.a.address, SERVER, ADMIN])
-        self.wait("the nodes are ready", "wait", "--for=condition=Ready", "node/node-a", "node/node-b", "--timeout=90s")
+        self.wait("the nodes are ready", "wait", "--for=condition=Ready", "node/node-a", "node/node-b", "--timeout=240s", seconds=250)
         account = ("get", "serviceaccount", "default")
-        wait_until("the default account exists", lambda: self.kubectl(*account, ok=False).returncode == 0, 60)
+        wait_until("the default account exists", lambda: self.kubectl(*account, ok=False).returncode == 0, 120)
 
     @staticmethod
     def _host(name, switch, address):
@@ -221,7 +185,7 @@ class Cluster:
                       f"--service-account-key-file={directory}/accounts.key",
                       f"--service-account-signing-key-file={directory}/accounts.key",
                       "--kubelet-preferred-address-types=InternalIP"])
-        wait_until("the API server is ready", lambda: self.kubectl("get", "--raw", "/readyz", ok=False).returncode == 0, 120)
+        wait_until("the API server is ready", lambda: self.kubectl("get", "--raw", "/readyz", ok=False).returncode == 0, 240)
         self.a.spawn([PROGRAMS / "kube-controller-manager", f"--kubeconfig={kubeconfig()}", "--leader-elect=false",
                       f"--service-account-private-key-file={directory}/accounts.key"])
         self.a.spawn([PROGRAMS / "kube-scheduler", f"--kubeconfig={kubeconfig()}", "--leader-elect=false"])
@@ -232,6 +196,15 @@ class Cluster:
 
     def helm(self, *words, seconds=180, ok=True):
         return self.a.run([HELM, f"--kubeconfig={kubeconfig()}", *words], env={"HOME": str(LAB_DIR)}, seconds=seconds, ok=ok)
+
+    def shell(self, command):
+        """What a person types who has this repository and the rights of the cluster's admin; gives the output."""
+        desk = LAB_DIR / "desk"
+        desk.mkdir(exist_ok=True)
+        if not (desk / "deploy").exists():
+            (desk / "deploy").symlink_to(SOURCE_DIR / "deploy")
+        environment = {"HOME": str(desk), "KUBECONFIG": str(kubeconfig()), "PATH": f"{PROGRAMS}:{HELM.parent}:/usr/bin:/bin"}
+        return self.a.run(["sh", "-ec", f"cd {desk}; {command}"], env=environment, seconds=300)
 
     def wait(self, what, *words, seconds=120):
         done = self.kubectl(*words, seconds=seconds, ok=False)

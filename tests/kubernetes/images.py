@@ -75,18 +75,6 @@ def pause(directory):
     return archive(directory / "pause.tar", "localhost/pause:1", root, Entrypoint=["/pause"])
 
 
-def gateway(directory, program, *names):
-    """The program as the image that the chart names; nothing of it differs from one name to the next but the name."""
-    root = directory / "gateway"
-    stripped = directory / "vpn-enabler"
-    subprocess.run(["strip", "-o", stripped, program], check=True)
-    copy_with_libraries(root, (stripped, "/usr/bin/vpn-enabler"), ("/bin/dash", "/bin/sh"))
-    for place in ("tmp", "run", "var/lib/vpn-enabler"):
-        (root / place).mkdir(parents=True, exist_ok=True)
-    return [archive(directory / f"gateway{number}.tar", name, root, Env=["PATH=/usr/bin:/bin"], Entrypoint=["vpn-enabler"],
-                    Cmd=["serve"], StopSignal="SIGTERM", Labels={"name": name}) for number, name in enumerate(names)]
-
-
 def mongo(directory, name):
     """mongod behind an entry point that does what the official image's does with its two variables."""
     root = directory / "mongo"

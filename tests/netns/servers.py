@@ -94,6 +94,10 @@ class MongoDb:
                 return member
         return None
 
+    def add_user(self, name, password):
+        """A user who may do everything, and is asked for the password wherever it names itself."""
+        self._python(f"pymongo.MongoClient({self.uri!r}).admin.command('createUser', {name!r}, pwd={password!r}, roles=['root'])")
+
     def peers(self):
         """The clients of the collection, by public key: (address as a number, enabled).
 

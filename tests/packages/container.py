@@ -4,7 +4,7 @@
     site ----- gateway ----- client
     10.77.0.10      10.77.0.1, 203.0.113.2      203.0.113.10
 
-    site      a host that knows the VPN not
+    site      a host that knows the VPN not; later a MongoDB
     gateway   the image's root directory with what a container runtime puts around it, on a network of its own
     client    stock wg-quick over wireguard-go
 
@@ -18,6 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from lab import Failure, Node, check, equal, link, run, wait_until  # noqa: E402
 from product import Client  # noqa: E402
+from servers import MongoDb  # noqa: E402
 
 SITE, GATEWAY = "10.77.0.10", "203.0.113.2"
 NET_ADMIN = 1 << 12  # capabilities(7)
@@ -47,7 +48,7 @@ class Container:
 
     def __init__(self, node, image, config, **settings):
         self.node, self.image, self.config = node, image, config
-        self._environment = {**dict(pair.split("=", 1) for pair in config["Env"]), **settings}
+        self.environment = {**dict(pair.split("=", 1) for pair in config["Env"]), **settings}
         node.run(["sh", "-ec", MOUNTS, "sh", image])
         self.process = None
 
@@ -55,7 +56,7 @@ class Container:
         return ["chroot", self.image, *CONFINED, *words]
 
     def start(self):
-        self.process = self.node.spawn(self._command(self.config["Entrypoint"] + self.config["Cmd"]), self._environment)
+        self.process = self.node.spawn(self._command(self.config["Entrypoint"] + self.config["Cmd"]), self.environment)
         wait_until("the container is well", self._well, 20)
 
     def _well(self):
@@ -68,7 +69,7 @@ class Container:
 
     def execute(self, words, ok=True):
         """As `docker exec`."""
-        return self.node.run(self._command(words), self._environment, ok=ok)
+        return self.node.run(self._command(words), self.environment, ok=ok)
 
     def stop(self):
         """As `docker stop`; gives the seconds that it took."""
@@ -134,6 +135,16 @@ def story(image, config):
     equal("clients after it", len(request(outside, "GET", "/clients", token)[1]), 2)
     reaches_site(outside)
     client.tunnel.down()
+    container.stop()
+
+    database = MongoDb(site, SITE, members=0)
+    database.start()
+    # MongoDB makes "IX" of a Roman nine in a password, and so must who calls it: the image holds no more of ICU than that takes.
+    database.add_user("gateway", "IX-\u00e4")
+    container.environment.update(MONGODB_HOST=SITE, MONGODB_USER="gateway", MONGODB_PASS="\u2168-\u00e4")
+    container.start()
+    check("with a database a client is made", "[Interface]" in container.execute(["vpn-enabler", "client", "add", "phone"]))
+    equal("clients in the database", len(database.peers()), 1)
     container.stop()
 
 

@@ -7,7 +7,7 @@
 //   AuthMode::kOff           everyone: a gateway in front checks. On loopback no foreign site: it is a browser's here,
 //                            past the gateway, which may pass a foreign Host and Origin
 //
-// A right token is good everywhere: no web page can know it. /health and /version never get here.
+// A right token is good everywhere: no web page can know it. Open routes never get here.
 #pragma once
 
 #include <optional>

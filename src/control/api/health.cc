@@ -1,5 +1,9 @@
-// /health: 200 while clients can be changed and packets flow, else 503. Open to everyone, so the words of a failure,
-// which may name hosts and paths, and the faults of what is stored are for those who may call the rest too.
+// /health: 200 while clients can be changed and packets flow, else 503. Below it are the two narrower questions of
+// those who send callers to a gateway and start it anew, such as Kubernetes:
+//   /health/ready  whether clients are served. A store that goes away later does not change that: the tunnels go on.
+//   /health/live   whether the program answers at all.
+// Open to everyone, so the words of a failure, which may name hosts and paths, and the faults of what is stored are for
+// those who may call the rest too.
 #include <chrono>
 #include <utility>
 
@@ -33,13 +37,10 @@ Health health_of(const ApiBackend& backend) {
   return health;
 }
 
-}  // namespace
-
-Awaitable<Response> get_health(const Request& request, ApiContext& context) {
-  const Health health = health_of(context.backend);
-  Response response{.status = health.ok() ? HttpStatus::ok : HttpStatus::service_unavailable};
+Response answer(const Request& request, const Health& health, bool well) {
+  Response response{.status = well ? HttpStatus::ok : HttpStatus::service_unavailable};
   SecretText& body = response.body;
-  body.append(R"({"status":")").append(status_word(health.ok()));
+  body.append(R"({"status":")").append(status_word(well));
   body.append(R"(","store":")").append(status_word(health.store_ok));
   body.append(R"(","tunnel":")").append(status_word(health.tunnel_ok)).append(R"(")");
   if (health.stale_since) {
@@ -56,6 +57,24 @@ Awaitable<Response> get_health(const Request& request, ApiContext& context) {
     append_strings(body, health.faults);
   }
   body += '}';
+  return response;
+}
+
+}  // namespace
+
+Awaitable<Response> get_health(const Request& request, ApiContext& context) {
+  const Health health = health_of(context.backend);
+  co_return answer(request, health, health.ok());
+}
+
+Awaitable<Response> get_health_ready(const Request& request, ApiContext& context) {
+  const Health health = health_of(context.backend);
+  co_return answer(request, health, context.backend.clients.ready() && health.tunnel_ok);
+}
+
+Awaitable<Response> get_health_live(const Request&, ApiContext&) {
+  Response response;
+  response.body = R"({"status":"ok"})";
   co_return response;
 }
 

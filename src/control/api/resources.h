@@ -40,7 +40,9 @@ Awaitable<Response> list_clients(const Request& request, ApiContext& context);  
 Awaitable<Response> get_keys(const Request& request, ApiContext& context);      // keys.cc
 Awaitable<Response> get_info(const Request& request, ApiContext& context);      // info.cc
 Awaitable<Response> get_info_conf(const Request& request, ApiContext& context);
-Awaitable<Response> get_health(const Request& request, ApiContext& context);      // health.cc
+Awaitable<Response> get_health(const Request& request, ApiContext& context);  // health.cc
+Awaitable<Response> get_health_ready(const Request& request, ApiContext& context);
+Awaitable<Response> get_health_live(const Request& request, ApiContext& context);
 Awaitable<Response> get_version(const Request& request, ApiContext& context);     // version.cc
 Awaitable<Response> get_api_export(const Request& request, ApiContext& context);  // api_export.cc
 

@@ -261,6 +261,39 @@ TEST(GetHealth, TellsSinceWhenWhatIsReadMayBeStaleAndTheFaultsToThoseWhoMayCall)
   EXPECT_EQ(stranger.body, R"({"status":"failing","store":"failing","tunnel":"ok","staleSince":1700000000})");
 }
 
+TEST(GetHealthReady, IsWellWhileClientsAreServedThoughTheStoreIsAway) {
+  TestGateway gateway;
+  gateway.on_strand([&] {
+    gateway.clients.health_now.store_ok = false;
+    gateway.clients.health_now.store_detail = "no primary";
+  });
+  const Answer away = gateway.ask("GET", "/health/ready");
+  EXPECT_EQ(away.status, 200) << "tunnels go on";
+  EXPECT_EQ(away.body, R"({"status":"ok","store":"failing","tunnel":"ok","message":"no primary"})");
+
+  gateway.on_strand([&] { gateway.clients.readiness = vpn::fail(ErrorCode::kUnavailable, "not loaded yet"); });
+  EXPECT_EQ(gateway.ask("GET", "/health/ready").status, 503) << "no client is served yet";
+}
+
+TEST(GetHealthReady, IsNotWellWhileTheTunnelIsNotWhatIsStored) {
+  TestGateway gateway;
+  gateway.on_strand([&] { gateway.clients.health_now.tunnel_ok = false; });
+  const Answer failing = gateway.ask("GET", "/v1/health/ready");
+  EXPECT_EQ(failing.status, 503);
+  EXPECT_EQ(failing.body, R"({"status":"failing","store":"ok","tunnel":"failing","message":""})");
+}
+
+TEST(GetHealthLive, IsWellWhateverFails) {
+  TestGateway gateway;
+  gateway.on_strand([&] {
+    gateway.clients.readiness = vpn::fail(ErrorCode::kUnavailable, "not loaded yet");
+    gateway.clients.health_now.store_ok = gateway.clients.health_now.tunnel_ok = false;
+  });
+  const Answer answer = gateway.ask("GET", "/health/live");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, R"({"status":"ok"})");
+}
+
 TEST(EveryRead, Is503UntilTheClientsAreKnown) {
   TestGateway gateway;
   gateway.on_strand([&] {

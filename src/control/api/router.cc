@@ -19,6 +19,8 @@ constexpr std::array kRoutes = {
     Route{.path = "/info", .get = get_info, .allow = kReads},
     Route{.path = "/info/conf", .get = get_info_conf, .allow = kReads},
     Route{.path = "/health", .get = get_health, .allow = kReads, .open = true},
+    Route{.path = "/health/ready", .get = get_health_ready, .allow = kReads, .open = true},
+    Route{.path = "/health/live", .get = get_health_live, .allow = kReads, .open = true},
     Route{.path = "/version", .get = get_version, .allow = kReads, .open = true},
     Route{.path = "/api-export", .get = get_api_export, .allow = kReads},
 };
