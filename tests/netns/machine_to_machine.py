@@ -54,6 +54,8 @@ class World:
         for node in (self.north, self.south):
             node.run(f"mount --bind {hosts} /etc/hosts")
             node.run(f"mount --bind {names} /etc/nsswitch.conf")
+        for node in (self.north, self.south):
+            wait_until(f"the addresses of {node.name} are settled", lambda node=node: settled(node), 20)
 
     def serve_page(self):
         """The web server on both families; gives its log."""
@@ -87,6 +89,13 @@ def refused(node, code, *arguments):
     if done.returncode != code:
         raise Failure(f"{arguments}: expected exit code {code}, got {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stderr
+
+
+def settled(node):
+    """Every interface has the link-local address that the kernel gives it, and none is in doubt: what comes later looks like a change."""
+    links = node.run("ip -o link show up").splitlines()
+    addresses = node.run("ip -6 -o address show scope link").splitlines()
+    return len(addresses) == len(links) - 1 and not any("tentative" in address for address in addresses)  # lo has none
 
 
 def state(node):

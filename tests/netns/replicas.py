@@ -394,22 +394,23 @@ def away_at_start(store):
 
 
 class PendingCreation:
-    """A creation under way, and what its caller hears."""
+    """A creation under way, and what its caller hears. Of two with one key, the one that comes second is refused without the store."""
 
     def __init__(self, gateway):
-        self.answer = None
+        self._answers = []
         body = {"publicKey": random_key()}
-        self._thread = threading.Thread(target=self._ask, args=(gateway, body))
-        self._thread.start()
-        # A second one with the key is refused without the store as soon as the first is on its way to it.
-        wait_until("the creation is under way", lambda: gateway.call("POST", "/client", body)[0] == 409, 10)
+        self._threads = [threading.Thread(target=self._ask, args=(gateway, body)) for _ in range(2)]
+        for thread in self._threads:
+            thread.start()
+        wait_until("the creation is under way", lambda: [answer[0] for answer in self._answers] == [409], 10)
 
     def _ask(self, gateway, body):
-        self.answer = gateway.call("POST", "/client", body, with_headers=True)
+        self._answers.append(gateway.call("POST", "/client", body, with_headers=True))
 
     def wait(self):
-        self._thread.join(10)
-        return self.answer
+        for thread in self._threads:
+            thread.join(10)
+        return self._answers[1]
 
 
 def stops_in_time(store):
