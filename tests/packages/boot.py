@@ -10,10 +10,14 @@ import sys
 import tempfile
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+
+from guide import blocks
 from lifecycle import with_version
 from root import ENVIRONMENT, Copy, check, enter_namespace
 
 UNIT = "vpn-enabler.service"
+GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/machine-to-machine.md"
 SETTINGS = "etc/vpn-enabler/vpn-enabler.env"
 NET_ADMIN_AND_BIND_SERVICE = 1 << 12 | 1 << 10  # capabilities(7)
 
@@ -28,7 +32,10 @@ mount -t proc proc "$1/proc"
 mount -t sysfs sys "$1/sys"
 mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
 for place in run tmp dev; do mount -t tmpfs "$place" "$1/$place"; done
-mkdir "$1/dev/net" "$1/dev/shm"
+mkdir "$1/dev/net" "$1/dev/shm" "$1/dev/pts"
+mount -t devpts -o ptmxmode=666 devpts "$1/dev/pts"
+ln -s pts/ptmx "$1/dev/ptmx"
+mknod -m 666 "$1/dev/tty" c 5 0
 mknod "$1/dev/net/tun" c 10 200
 for device in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 "$1/dev/${device%:*}" c 1 ${device#*:}; done
 ip link set lo up
@@ -112,6 +119,34 @@ def starts_in_its_sandbox(machine):
     check("a client is made", "[Interface]" in machine.says("vpn-enabler", "client", "add", "laptop"))
 
 
+def joins_machines(machine, path):
+    """The unit of `vpn-enabler up`, by the guide's own commands; a real systemd-resolved hears of the name servers."""
+    tunnel = path / "etc/wireguard/pair.conf"
+    tunnel.parent.mkdir(mode=0o700, exist_ok=True)
+    keys = [machine.says("vpn-enabler", "genkey") for _ in range(2)]
+    public = machine.says("sh", "-c", f"echo {keys[1]} | vpn-enabler pubkey").splitlines()[-1]  # behind what sh says of its directory
+    tunnel.write_text(f"[Interface]\nPrivateKey = {keys[0]}\nAddress = 10.99.0.2/24\nDNS = 10.99.0.53, fd00::53, example.org\n"
+                      f"SaveConfig = true\n[Peer]\nPublicKey = {public}\nAllowedIPs = 0.0.0.0/0\nEndpoint = 203.0.113.1:51820\n")
+    tunnel.chmod(0o600)
+    machine.wait_until("systemd-resolved runs", lambda: machine.says("systemctl", "is-active", "systemd-resolved") == "active")
+    commands = [commands for name, commands in blocks(GUIDE) if name == "boot"]
+    check("the guide has commands for the boot", len(commands) >= 2, commands)
+    for command in commands:
+        said = machine.says("bash", "-euo", "pipefail", "-c", command + "\necho done")
+        check("the guide's commands for the boot", said.endswith("done"), said + machine.says("journalctl", "--no-pager", "--unit=vpn-enabler@pair"))
+    check("the tunnel's unit is active", machine.says("systemctl", "is-active", "vpn-enabler@pair") == "active")
+    check("and starts at boot", machine.says("systemctl", "is-enabled", "vpn-enabler@pair") == "enabled")
+    check("resolved knows its servers", machine.says("resolvectl", "dns", "pair").endswith(": 10.99.0.53 fd00::53"),
+          machine.says("resolvectl", "dns", "pair"))
+    domains = set(machine.says("resolvectl", "domain", "pair").partition(": ")[2].split())
+    check("which all names are asked of", domains == {"~.", "example.org"}, domains)
+    machine.says("systemctl", "stop", "vpn-enabler@pair")
+    check("stopped, it has no interface", "pair" not in machine.says("ls", "/sys/class/net").split())
+    check("and resolved no servers of it", "10.99.0.53" not in machine.says("resolvectl", "dns"))
+    check("it saved what it was", "Endpoint = 203.0.113.1:51820" in tunnel.read_text() and "DNS = fd00::53" in tunnel.read_text())
+    check("no process of it is left", machine.says("systemctl", "show", "--value", "--property=ActiveState", "vpn-enabler@pair") == "inactive")
+
+
 def is_watched(machine):
     """While it works it feeds the watchdog; when it hangs, systemd starts it anew, and the clients are there."""
     process = machine.unit("MainPID")
@@ -160,7 +195,8 @@ def main(root, deb):
     copy = Copy(root)
     copy.run("apt-get", "update")
     (copy.path / "srv/first.deb").write_bytes(deb.read_bytes())
-    copy.run("apt-get", "install", "--yes", "--no-install-recommends", "systemd", "procps", "/srv/first.deb")
+    copy.run("apt-get", "install", "--yes", "--no-install-recommends", "systemd", "systemd-resolved", "dbus", "procps",
+             "/srv/first.deb")
     (copy.path / "usr/sbin/policy-rc.d").unlink()  # this machine starts what it is told to
     override = copy.path / f"etc/systemd/system/{UNIT}.d/test.conf"
     override.parent.mkdir(parents=True)
@@ -168,6 +204,7 @@ def main(root, deb):
     with tempfile.TemporaryDirectory() as directory, Booted(copy.path) as machine:
         machine.wait_for_boot()
         starts_in_its_sandbox(machine)
+        joins_machines(machine, copy.path)
         is_watched(machine)
         is_upgraded(machine, copy.path, with_version(deb, "99.0.0-1", pathlib.Path(directory)))
         refuses_wrong_settings(machine, copy.path)
