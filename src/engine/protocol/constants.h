@@ -24,7 +24,7 @@ constexpr auto kKeepaliveTimeout = 10s;
 constexpr unsigned kMaxHandshakeAttempts = 90 / 5;
 /// Random delay added to a retry, so that two initiators do not stay in step (kernel messages.h:
 /// REKEY_TIMEOUT_JITTER_MAX_JIFFIES = HZ / 3).
-constexpr auto kRekeyTimeoutJitterMax = 1s / 3.0;
+constexpr std::chrono::nanoseconds kRekeyTimeoutJitterMax = std::chrono::nanoseconds(1s) / 3;
 /// Every key of a silent peer is wiped after three lifetimes (kernel timers.c: wg_timers_session_derived).
 constexpr auto kZeroKeysAfter = 3 * kRejectAfterTime;
 

@@ -75,13 +75,14 @@ class Interface {
 
   // --- Handshakes and time, the slow path: interface_handshake.cc ---
 
-  /// Works on up to `budget` queued handshake messages, about 120 us each when valid; those that a look at the macs
-  /// refuses count for little. Returns how many still wait: all of them when another thread is in the slow path.
+  /// Works on up to `budget` queued handshake messages and calls to clients of an earlier life, about 120 us each;
+  /// messages that a look at the macs refuses count for little. Returns how many still wait: all of them when another
+  /// thread is in the slow path.
   std::size_t process_handshakes(std::size_t budget, Moment now, Actions& actions);
 
   /// When expire() is next due; kNever when nothing is. Changes with every call above: read it after each batch.
   Instant next_deadline() const { return deadlines_.earliest(); }
-  /// Runs what is due, for at most 16 peers (the rest stays due, and all of it when another thread is in the slow
+  /// Runs what is due, for at most 64 peers (the rest stays due, and all of it when another thread is in the slow
   /// path): retries, keepalives, rekeys that send() or receive() asked for, the wiping of old keys.
   void expire(Moment now, Actions& actions);
 
@@ -159,6 +160,9 @@ class Interface {
   void release_indices(const Peer& peer, std::span<const std::uint32_t> indices);
 
   // Slow path. The caller holds slow_mutex_.
+  /// Takes the oldest of a queue; `waiting`: how many there were. False when there was none.
+  template <typename T>
+  bool take_queued(std::deque<T>& queue, T& taken, std::size_t& waiting);
   /// False when a look at the macs was enough.
   bool handle_handshake(const QueuedHandshake& queued, bool under_load, Moment now, Actions& actions);
   bool is_under_load(std::size_t waiting, Moment now);
@@ -171,7 +175,8 @@ class Interface {
   void send_response(Peer& peer, Moment now, Actions& actions);
   void begin_session(Peer& peer, bool initiator, Moment now);
   void authenticated_handshake(Peer& peer, std::size_t size, Moment now);
-  void revive(const Revival& revival, Moment now, Actions& actions);
+  /// Returns how many peers were called.
+  std::size_t revive(const Revival& revival, Moment now, Actions& actions);
   /// Whether a session of the peer's that we do not know may be worth a call.
   bool is_newcomer(const Peer& peer, Moment now) const {
     return has_replicas_ || now.boot - peer.added < kRejectAfterTime;
@@ -184,6 +189,8 @@ class Interface {
   std::uint32_t claim_handshake_index(Peer& peer);
   void release_handshake_index(Peer& peer);
   PrivateKey make_ephemeral();
+  /// In [0, kRekeyTimeoutJitterMax).
+  std::chrono::nanoseconds make_jitter();
   Instant revival_until() const { return Instant(Instant::duration(revival_until_.load(std::memory_order_relaxed))); }
 
   /// The caller holds slow_mutex_.
@@ -228,7 +235,7 @@ class Interface {
   std::mutex queue_mutex_;
   // Guarded by queue_mutex_.
   std::deque<QueuedHandshake> handshake_queue_;
-  std::vector<Revival> revivals_;  ///< each index once
+  std::deque<Revival> revivals_;  ///< each index once
 
   std::mutex learned_mutex_;
   std::vector<std::shared_ptr<Peer>> learned_;  ///< guarded by learned_mutex_

@@ -2,6 +2,7 @@
 // runs under the slow path's mutex, which packets never wait for.
 #include "engine/protocol/interface.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/crypto/x25519.h"
@@ -28,35 +29,33 @@ void send_message(const Message& message, const Path& path, std::uint8_t traffic
 }  // namespace
 
 std::size_t Interface::process_handshakes(std::size_t budget, Moment now, Actions& actions) {
-  std::vector<Revival> revivals;
-  std::size_t waiting = 0;
-  {
-    const std::lock_guard lock(queue_mutex_);
-    waiting = handshake_queue_.size() + revivals_.size();
-  }
   const std::unique_lock slow(slow_mutex_, std::try_to_lock);
-  if (!slow || waiting == 0) return waiting;
-  {
-    const std::lock_guard lock(queue_mutex_);
-    revivals.swap(revivals_);
-  }
-  for (const Revival& revival : revivals) {
-    if (identity_ && up_ && !is_under_load(0, now)) revive(revival, now, actions);
-  }
-  for (std::size_t looks = budget * kLooksPerHandshake; budget > 0 && looks > 0; --looks) {
+  if (slow) {
     QueuedHandshake queued;
-    {
-      const std::lock_guard lock(queue_mutex_);
-      waiting = handshake_queue_.size();
-      if (waiting == 0) return 0;
-      queued = handshake_queue_.front();
-      handshake_queue_.pop_front();
+    std::size_t waiting = 0;
+    for (std::size_t looks = budget * kLooksPerHandshake; budget > 0 && looks > 0; --looks) {
+      if (!take_queued(handshake_queue_, queued, waiting)) break;
+      if (!identity_ || !up_) continue;
+      if (handle_handshake(queued, is_under_load(waiting, now), now, actions)) --budget;
     }
-    if (!identity_ || !up_) continue;
-    if (handle_handshake(queued, is_under_load(waiting, now), now, actions)) --budget;
+    // With what they leave of the budget: an answer to an earlier call comes before the next call.
+    Revival revival;
+    while (budget > 0 && take_queued(revivals_, revival, waiting)) {
+      if (identity_ && up_ && !is_under_load(0, now)) budget -= std::min(budget, revive(revival, now, actions));
+    }
   }
   const std::lock_guard lock(queue_mutex_);
-  return handshake_queue_.size();
+  return handshake_queue_.size() + revivals_.size();
+}
+
+template <typename T>
+bool Interface::take_queued(std::deque<T>& queue, T& taken, std::size_t& waiting) {
+  const std::lock_guard lock(queue_mutex_);
+  waiting = queue.size();
+  if (waiting == 0) return false;
+  taken = queue.front();
+  queue.pop_front();
+  return true;
 }
 
 bool Interface::is_under_load(std::size_t waiting, Moment now) {
@@ -172,9 +171,11 @@ void Interface::begin_session(Peer& peer, bool initiator, Moment now) {
   keypair->sending_key = keys.sending;
   keypair->receiving_key = keys.receiving;
 
+  const std::chrono::nanoseconds jitter = make_jitter();
   Keypairs::Indices freed;
   {
     const std::lock_guard lock(peer.mutex);
+    peer.timers.set_jitter(jitter);
     freed = peer.keypairs.add(std::move(keypair));
     peer.timers.session_derived(now.boot);
   }
@@ -214,9 +215,7 @@ void Interface::send_initiation(Peer& peer, const Path* also, Moment now, Action
   if (path.remote) send_message(message, path, kHandshakeTrafficClass, actions);
   if (also != nullptr && also->remote != path.remote) send_message(message, *also, kHandshakeTrafficClass, actions);
 
-  const std::chrono::nanoseconds jitter_max =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(kRekeyTimeoutJitterMax);
-  const std::chrono::nanoseconds jitter(random_.below(static_cast<std::uint32_t>(jitter_max.count())));
+  const std::chrono::nanoseconds jitter = make_jitter();
   const std::lock_guard lock(peer.mutex);
   peer.timers.set_jitter(jitter);
   peer.timers.any_authenticated_packet_traversal(now.boot);
@@ -226,7 +225,7 @@ void Interface::send_initiation(Peer& peer, const Path* also, Moment now, Action
   deadlines_.wake_by(peer, peer.timers.earliest());
 }
 
-void Interface::revive(const Revival& revival, Moment now, Actions& actions) {
+std::size_t Interface::revive(const Revival& revival, Moment now, Actions& actions) {
   const auto [first, last] = newcomers_.equal_range(session_index_->open(revival.index).tag);
   std::size_t called = 0;
   for (auto position = first; position != last && called < kMaxRevivals; ++position) {
@@ -238,12 +237,16 @@ void Interface::revive(const Revival& revival, Moment now, Actions& actions) {
       // It has found us already; unless it has left since for a replica that is now gone.
       if (!has_replicas_ && sealing_keypair(peer, 1, now)) continue;
     }
-    if (!revival_limiter_.allow(revival.path.remote.address, now.boot)) return count_drop(DropReason::kRateLimited);
+    if (!revival_limiter_.allow(revival.path.remote.address, now.boot)) {
+      count_drop(DropReason::kRateLimited);
+      break;
+    }
     // The path is the packet's own word, so it is used once and not kept: only an authenticated answer moves the
     // endpoint. An endpoint that we do know is called as well, lest a guess keep us from the peer itself.
     send_initiation(peer, &revival.path, now, actions);
     ++called;
   }
+  return called;
 }
 
 void Interface::expire(Moment now, Actions& actions) {
@@ -322,6 +325,10 @@ void Interface::release_handshake_index(Peer& peer) {
   if (!peer.handshake_index) return;
   const std::uint32_t index = *std::exchange(peer.handshake_index, std::nullopt);
   release_indices(peer, {&index, 1});
+}
+
+std::chrono::nanoseconds Interface::make_jitter() {
+  return std::chrono::nanoseconds(random_.below(static_cast<std::uint32_t>(kRekeyTimeoutJitterMax.count())));
 }
 
 PrivateKey Interface::make_ephemeral() {

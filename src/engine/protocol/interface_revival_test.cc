@@ -154,5 +154,30 @@ TEST_F(InterfaceTest, RandomIndicesInTheFirstMinutesAreMetWithSilence) {
   EXPECT_LE(gateway.outbox.size(), 1u);  // one peer of 2^20 tags
 }
 
+TEST_F(InterfaceTest, CallsToClientsOfAnEarlierLifeTakePartInTheBudget) {
+  TestNode second(3, "192.0.2.3:2000", "10.0.0.3", now());
+  second.add_peer(gateway, true, now());
+  gateway.add_peer(second, false, now());
+  connect();
+  second.send(make_ipv4("10.0.0.3", "10.0.0.1", {}), now());
+  second.expire(now());
+  gateway.receive(take_one(second), now());
+  second.receive(take_one(gateway), now());
+  const TestDatagram second_data = take_one(second);
+  client_sends();
+  const TestDatagram first_data = take_one(client);
+  TestNode reborn(77, "192.0.2.1:51820", "10.0.0.1", now());
+  reborn.configure({.private_key = gateway.private_key,
+                    .peers = {gateway.peer_update(client, false), gateway.peer_update(second, false)}},
+                   now());
+  reborn.queue(first_data, now());
+  reborn.queue(second_data, now());
+  reborn.actions.clear();
+  EXPECT_EQ(reborn.interface.process_handshakes(1, now(), reborn.actions), 1u);
+  EXPECT_EQ(reborn.actions.datagram_count(), 1u);
+  EXPECT_EQ(reborn.interface.process_handshakes(1, now(), reborn.actions), 0u);
+  EXPECT_EQ(reborn.actions.datagram_count(), 2u);
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

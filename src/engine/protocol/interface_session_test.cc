@@ -1,4 +1,6 @@
 // The life of a session: rekeys, keepalives, the end of its keys, and the addresses it goes over.
+#include <set>
+
 #include "engine/protocol/test_interface.h"
 
 namespace vpn::engine::protocol {
@@ -193,6 +195,31 @@ TEST_F(InterfaceTest, SourceAddressIsForgottenOnARetryAndWhenTold) {
   clock.advance(16s);  // nothing came back: a new handshake, from whatever source there is
   gateway.expire(now());
   EXPECT_FALSE(source());
+}
+
+// Row 20, on the responder's side, which sends no initiation: each session waits its own while for an answer.
+TEST_F(InterfaceTest, ResponderBeginsAnewAfterFifteenSecondsAndAJitterOfEachSession) {
+  std::set<std::chrono::nanoseconds> jitters;
+  for (int session = 0; session < 5; ++session) {
+    TestNode fresh(100 + static_cast<std::uint64_t>(session), "192.0.2.1:51820", "10.0.0.1", now());
+    fresh.configure({.private_key = gateway.private_key, .peers = {gateway.peer_update(client, false)}}, now());
+    clock.advance(16s);
+    client.interface.set_up(false, now(), client.actions);  // so that it begins a session with this life too
+    client.interface.set_up(true, now(), client.actions);
+    client_sends();
+    fresh.receive(take_one(client), now());
+    client.receive(take_one(fresh), now());
+    fresh.receive(take_one(client), now());
+    const Instant sent = now().boot;
+    fresh.send(to_client(), now());
+    clock.advance(10s);
+    fresh.expire(now());  // the keepalive that the client's data asked for
+    const std::chrono::nanoseconds jitter = fresh.interface.next_deadline() - sent - 15s;
+    EXPECT_GE(jitter, 0s);
+    EXPECT_LE(jitter, kRekeyTimeoutJitterMax);
+    jitters.insert(jitter);
+  }
+  EXPECT_GT(jitters.size(), 1u);
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 //                                     and is a peer of the gateway, with an address of its own that it lies about
 //
 // Checked at every step: no packet is delivered twice; none past its session's lifetime; none with another's source;
-// sessions go when it is time; and after every outage one comes back within half a minute.
+// sessions go when it is time; and after every outage one comes back within half a minute, or a retry later for each
+// time that the ends' initiations crossed.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -26,6 +27,13 @@ const Endpoint kHostile = *Endpoint::parse(kHostileEndpoint);
 /// What the hostile peer writes where others write a packet's number.
 constexpr std::uint64_t kHonest = UINT64_MAX;
 constexpr std::uint64_t kSpoofed = UINT64_MAX - 1;
+
+// A peer has one handshake at a time, in the kernel (noise.h: struct noise_handshake) as here: of two initiations that
+// cross, each undoes the other's, and both ends try again. With this round trip and a third of a second of jitter, that
+// happens some times in a row.
+constexpr std::uint32_t kLongestDelay_ms = 120;
+constexpr auto kRoundTrip = 2 * std::chrono::milliseconds(kLongestDelay_ms);
+constexpr auto kRetry = kRekeyTimeout + kRekeyTimeoutJitterMax;
 
 /// A datagram under way.
 struct InFlight {
@@ -55,6 +63,7 @@ struct End {
   std::map<std::uint64_t, Instant> waiting;  ///< inner packets sent and not delivered at the other end
   std::map<std::uint32_t, Instant> born;     ///< when each session began here, by receiver index
   Instant last_handshake{};                  ///< when it last sent a handshake message, or took a response
+  Instant last_initiation{};                 ///< when it last sent one
 };
 
 class Simulation {
@@ -103,7 +112,8 @@ class Simulation {
     gateway_.waiting.clear();
     const std::uint64_t first_probe = next_id_;
     bool both = false;
-    while (!both && clock_.now() < begin + 30s && !testing::Test::HasFailure()) {
+    crossings_ = 0;
+    while (!both && clock_.now() < begin + 30s + crossings_ * kRetry && !testing::Test::HasFailure()) {
       send_inner(client_);
       if (gateway_.node->interface.snapshot_of(client_.node->public_key)->endpoint) send_inner(gateway_);
       run_until(clock_.now() + 1s, 0);
@@ -159,7 +169,10 @@ class Simulation {
     for (TestDatagram& datagram : std::exchange(one.node->outbox, {})) {
       const MessageType type = *classify(datagram.bytes);
       if (type != MessageType::kData) one.last_handshake = clock_.now();
-      if (type == MessageType::kHandshakeInitiation) one.born.erase(load_le32(&datagram.bytes[4]));  // used again
+      if (type == MessageType::kHandshakeInitiation) {
+        one.born.erase(load_le32(&datagram.bytes[4]));  // used again
+        one.last_initiation = clock_.now();
+      }
       if (type == MessageType::kHandshakeResponse) one.born[load_le32(&datagram.bytes[4])] = clock_.now();
       transmit(std::move(datagram));
     }
@@ -173,7 +186,7 @@ class Simulation {
     if (quality_.down || random_.below(1000) < quality_.loss) return;
     const int copies = random_.below(1000) < quality_.duplication ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
-      auto delay = std::chrono::milliseconds(in(5, 120));
+      auto delay = std::chrono::milliseconds(in(5, kLongestDelay_ms));
       if (random_.below(1000) < quality_.long_delay) delay = std::chrono::milliseconds(in(1000, 250'000));
       in_flight_.push({clock_.now() + delay, order_++, datagram, false});
     }
@@ -188,6 +201,10 @@ class Simulation {
                                                              : nullptr;
     if (to == nullptr) return;  // the client has moved on
     End& from = to == &client_ ? gateway_ : client_;
+    if (to == &gateway_ && classify(flying.datagram.bytes) == MessageType::kHandshakeInitiation &&
+        clock_.now() - gateway_.last_initiation < kRoundTrip) {
+      ++crossings_;
+    }
     const auto outcome = to->node->receive(flying.datagram, now());
     const auto type = classify(flying.datagram.bytes);
     if (!flying.hostile && outcome.verdict == InboundDatagram::Verdict::kHandshakeQueued) {
@@ -307,6 +324,7 @@ class Simulation {
   std::uint64_t delivered_ = 0;
   std::uint64_t hostile_datagrams_ = 0;
   std::uint64_t recoveries_ = 0;
+  int crossings_ = 0;  ///< since the last recovery began
   std::uint64_t lies_refused_ = 0;
 };
 
