@@ -253,6 +253,35 @@ TEST(MongoFault, APrimaryThatIsKilledLosesNothingAcknowledgedAndItsFollowersCatc
   EXPECT_TRUE(feed.tells({contract::key(1)}));
 }
 
+// What the primary alone holds may be gone with it: nobody is refused by that.
+TEST(MongoFault, RefusesByWhatNoFailOverCanTakeBack) {
+  ReplicaSet servers(3, {"--setParameter", "enableTestCommands=1"});
+  const auto first = make_store(servers.uri(), "wireguard"), second = make_store(servers.uri(), "wireguard");
+  const auto commit = [](MongoStore& store, Mutation mutation) {
+    return contract::outcome(store.commit(std::span(&mutation, 1)).at(0));
+  };
+  ASSERT_TRUE(first->load() && second->load());
+  ASSERT_EQ(commit(*first, InsertClient{contract::client(1)}), "ok");
+  const auto set_replication = [&](const char* stopped) {
+    const Mongod& primary = servers.primary();
+    for (const auto& member : servers.members()) {
+      if (member.get() == &primary) continue;
+      run_command(member->uri(), "admin",
+                  R"({"configureFailPoint": "rsSyncApplyStop", "mode": ")" + std::string(stopped) + R"("})");
+    }
+  };
+  set_replication("alwaysOn");
+  EXPECT_EQ(commit(*first, RemoveClient{contract::key(1)}), "unavailable ");
+  EXPECT_EQ(commit(*second, RemoveClient{contract::key(1)}), "unavailable ");
+  EXPECT_EQ(commit(*first, InsertClient{contract::client(2)}), "unavailable ");
+  EXPECT_EQ(commit(*second, InsertClient{contract::client(2)}), "unavailable ");
+  set_replication("off");
+  while (!first->probe() || !second->probe()) continue;
+  EXPECT_EQ(commit(*second, RemoveClient{contract::key(1)}), "not found publicKey");
+  EXPECT_EQ(commit(*second, InsertClient{contract::client(2)}), "ok");
+  EXPECT_EQ(commit(*first, InsertClient{contract::client(2)}), "already exists publicKey");
+}
+
 class MongoChangeStream : public testing::Test {
  protected:
   /// The next command of that name fails, by a code that the library does not retry.

@@ -12,7 +12,6 @@ namespace vpn::control {
 
 using mongodb::Array;
 using mongodb::Document;
-using mongodb::Freshness;
 using mongodb::Peer;
 using mongodb::Peers;
 using mongodb::Wave;
@@ -187,7 +186,7 @@ Result<Contents> MongoStore::load() {
   };
   Document options;
   options.document("hint", Document().integer("$natural", 1)).integer("batchSize", 20'000);
-  if (Status found = server_.find(kPeers, {}, Freshness::kMajority, std::move(options), take); !found) {
+  if (Status found = server_.find(kPeers, {}, std::move(options), take); !found) {
     prepared_ = false;
     return fail(std::move(found).error());
   }
@@ -232,7 +231,7 @@ void MongoStore::tell_duplicate(const Peer& kept, const Peer& passed_over) {
                 {"address_left_alone", to_string(passed_over.client.address)}});
 }
 
-Status MongoStore::read_keys(std::span<const PublicKey> keys, Freshness freshness, Peers& into) {
+Status MongoStore::read_keys(std::span<const PublicKey> keys, Peers& into) {
   if (keys.empty()) return {};
   Array texts;
   for (const PublicKey& key : keys) texts.text(to_string(key));
@@ -240,15 +239,14 @@ Status MongoStore::read_keys(std::span<const PublicKey> keys, Freshness freshnes
   Document options;
   options.document("hint", Document().integer("clientPublicKey", 1));
   return server_.find(kPeers, Document().document("clientPublicKey", Document().array("$in", texts.elements())),
-                      freshness, std::move(options),
-                      [&](const bson_t& document) { into.add(mongodb::parse_peer(document)); });
+                      std::move(options), [&](const bson_t& document) { into.add(mongodb::parse_peer(document)); });
 }
 
 Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const PublicKey> keys) {
   Peers peers;
   Status status = prepare();
   if (status && has_change_streams_) status = catch_up();
-  if (status) status = read_keys(keys, Freshness::kMajority, peers);
+  if (status) status = read_keys(keys, peers);
   if (!status) {
     prepared_ = false;
     return fail(unavailable(std::move(status).error()));
@@ -278,7 +276,7 @@ Result<PrivateKey> MongoStore::server_key(const PrivateKey& fresh) {
 
 Result<Document> MongoStore::find_server_key() {
   std::vector<Document> kept;
-  const Status found = server_.find(kGateway, Document().text("_id", kServerKeyId), Freshness::kMajority, {},
+  const Status found = server_.find(kGateway, Document().text("_id", kServerKeyId), {},
                                     [&](const bson_t& document) { kept.emplace_back(document); });
   if (!found) return fail(found.error());
   if (kept.empty()) return fail(ErrorCode::kNotFound, server_.description() + " keeps no server key");
@@ -333,10 +331,10 @@ std::vector<Status> MongoStore::commit(std::span<const Mutation> mutations) {
   std::iota(open.begin(), open.end(), std::size_t{0});
 
   Status status = prepare();
-  bool look_first = !originals_;
+  bool surely = !originals_;
   for (int overtaken = 0; status && !open.empty();) {
     const std::size_t before = open.size();
-    status = run_wave(mutations, open, statuses, look_first);
+    status = run_wave(mutations, open, statuses, surely);
     if (open.size() == before && ++overtaken == kMaxOvertaken) {
       status = fail(ErrorCode::kUnavailable, "another gateway changes the same clients at this moment; try again");
     }
@@ -348,12 +346,16 @@ std::vector<Status> MongoStore::commit(std::span<const Mutation> mutations) {
   return statuses;
 }
 
-/// One round: settles some of what is open, or fails with that still open. Unless it is to look first, an insertion is
-/// sent unseen, where the server's indexes alone can refuse it; refused, it is looked at in the next round.
+/// One round: settles some of what is open, or fails with that still open. Nothing is refused by a round that is not
+/// sure: what it saw may be old, or be taken back by a fail-over; the next round is. Before that an insertion is sent
+/// unseen, where the server's indexes alone can refuse it.
 Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open,
-                            std::vector<Status>& statuses, bool& look_first) {
+                            std::vector<Status>& statuses, bool& surely) {
+  if (surely) {
+    if (Status caught_up = catch_up(); !caught_up) return caught_up;
+  }
   Wave wave(mutations, open);
-  auto peers = read_touched(look_first ? wave.touched() : wave.touched_beside_insertions(*originals_));
+  auto peers = read_touched(surely ? wave.touched() : wave.touched_beside_insertions(*originals_));
   if (!peers) return fail(std::move(peers).error());
   std::unordered_set<PublicKey> hidden;
   for (const PublicKey& key : wave.touched().keys) {
@@ -371,13 +373,12 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
     news_.rename();
     return sent;
   }
-  look_first = look_first || !all_hit;
   std::vector<Wave::Outcome> outcomes;
   if (all_hit) {
     outcomes = wave.settle();
   } else {
     Peers now;
-    if (Status read = read_keys(wave.touched().keys, Freshness::kLocal, now); !read) {
+    if (Status read = read_keys(wave.touched().keys, now); !read) {
       settled_ = false;
       undecided_ = wave.sent_insertions();
       news_.rename();
@@ -387,10 +388,11 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
   }
   std::unordered_set<std::size_t> settled;
   for (Wave::Outcome& outcome : outcomes) {
-    if (!outcome.status) continue;
+    if (!outcome.status || (!surely && !*outcome.status)) continue;
     statuses[outcome.mutation] = std::move(*outcome.status);
     settled.insert(outcome.mutation);
   }
+  surely = surely || settled.size() < outcomes.size();
   std::erase_if(open, [&](std::size_t place) { return settled.contains(place); });
   return {};
 }
@@ -414,11 +416,10 @@ Status MongoStore::send_writes(const Wave& wave, bool& all_hit, bool& removed) {
   return {};
 }
 
-/// The documents of the keys that a wave touches, and whatever holds an address or a name that it wants. What the
-/// primary holds now is new enough: each write names what it saw.
+/// The documents of the keys that a wave touches, and whatever holds an address or a name that it wants.
 Result<Peers> MongoStore::read_touched(const mongodb::Touched& touched) {
   Peers peers;
-  if (Status read = read_keys(touched.keys, Freshness::kLocal, peers); !read) return fail(read.error());
+  if (Status read = read_keys(touched.keys, peers); !read) return fail(read.error());
   Array claims;
   if (!touched.addresses.empty()) {
     Array numbers;
@@ -444,12 +445,11 @@ Result<Peers> MongoStore::read_touched(const mongodb::Touched& touched) {
       peers.add(std::move(peer));
     }
   };
-  if (Status read = server_.find(kPeers, Document().array("$or", claims.elements()), Freshness::kLocal, {}, claim);
-      !read) {
+  if (Status read = server_.find(kPeers, Document().array("$or", claims.elements()), {}, claim); !read) {
     return fail(read.error());
   }
   const std::vector<PublicKey> keys(more.begin(), more.end());
-  if (Status read = read_keys(keys, Freshness::kLocal, peers); !read) return fail(read.error());
+  if (Status read = read_keys(keys, peers); !read) return fail(read.error());
   return peers;
 }
 

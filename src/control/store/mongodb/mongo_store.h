@@ -53,13 +53,13 @@ class MongoStore final : public SharedStore {
   Status take_back();
   Status catch_up();
   Status run_wave(std::span<const Mutation> mutations, std::vector<std::size_t>& open, std::vector<Status>& statuses,
-                  bool& look_first);
+                  bool& surely);
   Status send(const mongodb::Wave& wave, bool& all_hit, bool& removed);
   Status send_writes(const mongodb::Wave& wave, bool& all_hit, bool& removed);
   Result<mongodb::Document> find_server_key();
   Result<mongodb::Document> offer_server_key(const PrivateKey& fresh);
   Result<mongodb::Peers> read_touched(const mongodb::Touched& touched);
-  Status read_keys(std::span<const PublicKey> keys, mongodb::Freshness freshness, mongodb::Peers& into);
+  Status read_keys(std::span<const PublicKey> keys, mongodb::Peers& into);
   bool is_hidden(const mongodb::Peer& holder) const;
   void tell_duplicate(const mongodb::Peer& kept, const mongodb::Peer& passed_over);
 

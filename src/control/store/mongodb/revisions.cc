@@ -48,8 +48,8 @@ Result<Changes> Revisions::take() {
   std::unordered_map<std::string, std::int64_t> seen;
   Document others;
   others.document("_id", Document().text("$ne", news_.writer_name()));
-  const Status read = server_.find(kChanges, others, Freshness::kLocal, {},
-                                   [&](const bson_t& document) { compare(document, first, seen, changes); });
+  const Status read =
+      server_.find(kChanges, others, {}, [&](const bson_t& document) { compare(document, first, seen, changes); });
   if (!read) {
     missed_ = true;
     return fail(read.error());

@@ -113,10 +113,10 @@ Result<Document> Server::write_command(const Document& command) {
   return reply;
 }
 
-Result<Cursor> Server::open(const char* name, const Document& filter, Freshness freshness, Document options) {
+Result<Cursor> Server::open(const char* name, const Document& filter, Document options) {
   auto borrowed = connection();
   if (!borrowed) return fail(std::move(borrowed).error());
-  options.document("readConcern", Document().text("level", freshness == Freshness::kLocal ? "local" : "majority"));
+  options.document("readConcern", Document().text("level", "majority"));
   const Collection from = collection(borrowed->get(), name);
   Cursor found{std::move(*borrowed), nullptr};
   found.cursor.reset(mongoc_collection_find_with_opts(from.get(), filter.get(), options.get(), nullptr));

@@ -49,11 +49,6 @@ struct Cursor {
 /// How many documents were inserted, matched or removed. A write that a unique index refused is no error: it hits none.
 using Hits = std::size_t;
 
-enum class Freshness {
-  kLocal,     ///< what the primary holds now
-  kMajority,  ///< what no fail-over can take back
-};
-
 class Server {
  public:
   Server(Uri uri, const MongoOptions& options);
@@ -69,10 +64,11 @@ class Server {
   Result<Document> command(const Document& command);
   Result<Document> write_command(const Document& command);
 
-  /// Calls `each` with every document that fits, a `const bson_t&`; `options` may hold hint, batchSize.
+  /// Calls `each` with every document that fits, a `const bson_t&`, as a majority has it: no fail-over can take it
+  /// back. `options` may hold hint, batchSize.
   template <typename Each>
-  Status find(const char* collection, const Document& filter, Freshness freshness, Document options, Each each) {
-    auto found = open(collection, filter, freshness, std::move(options));
+  Status find(const char* collection, const Document& filter, Document options, Each each) {
+    auto found = open(collection, filter, std::move(options));
     if (!found) return fail(std::move(found).error());
     const bson_t* document = nullptr;
     while (mongoc_cursor_next(found->cursor.get(), &document)) each(*document);
@@ -87,7 +83,7 @@ class Server {
   Error error(const bson_error_t& cause) const;
 
  private:
-  Result<Cursor> open(const char* name, const Document& filter, Freshness freshness, Document options);
+  Result<Cursor> open(const char* name, const Document& filter, Document options);
   Status ended(const Cursor& found) const;
 
   const Uri uri_;

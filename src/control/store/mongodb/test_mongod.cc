@@ -155,10 +155,12 @@ void Mongod::restart_with(std::vector<std::string> arguments) {
   start();
 }
 
-ReplicaSet::ReplicaSet(std::size_t size) {
+ReplicaSet::ReplicaSet(std::size_t size, const std::vector<std::string>& arguments) {
   std::string list;
+  std::vector<std::string> all{"--replSet", "rs0", "--oplogSize", "64"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
   for (std::size_t i = 0; i < size; ++i) {
-    members_.push_back(std::make_unique<Mongod>(std::vector<std::string>{"--replSet", "rs0", "--oplogSize", "64"}));
+    members_.push_back(std::make_unique<Mongod>(all));
     list += (i ? ", " : "") + std::string("{\"_id\": ") + std::to_string(i) + ", \"host\": \"" + members_[i]->host() +
             "\"}";
   }

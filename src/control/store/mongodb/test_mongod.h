@@ -59,8 +59,10 @@ class Mongod {
 /// A replica set of so many servers, with a primary.
 class ReplicaSet {
  public:
-  explicit ReplicaSet(std::size_t size);
+  /// `arguments` as for Mongod, of each.
+  explicit ReplicaSet(std::size_t size, const std::vector<std::string>& arguments = {});
   std::string uri() const;
+  const std::vector<std::unique_ptr<Mongod>>& members() const { return members_; }
   /// The server that is primary now; waits for one.
   Mongod& primary();
 

@@ -148,7 +148,7 @@ std::vector<Wave::Outcome> Wave::settle(const Peers& now, bool removed) const {
       const Peer* holder = now.holder(key);
       if (std::holds_alternative<RemoveClient>(*member.mutation)) {
         // Gone: by us, or by another at the same moment, which nobody can tell from the order of the two.
-        if (!holder) outcome.status = removed ? Status() : Status(fail(client_not_found(key)));
+        if (!holder && removed) outcome.status = Status();
       } else if (holder && holder->stamp && same(*holder->stamp, member.stamp)) {
         outcome.status = Status();
       }
