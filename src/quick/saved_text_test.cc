@@ -1,4 +1,4 @@
-#include "quick/saved_config.h"
+#include "quick/saved_text.h"
 
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ tunnel::TunnelStatus status_of(const WgQuickFile& file) {
   return status;
 }
 
-TEST(SavedConfig, IsWhatTheInterfaceIs) {
+TEST(SavedText, IsWhatTheInterfaceIs) {
   const auto file = parse_wg_quick_file(kFile);
   ASSERT_TRUE(file) << file.error().message;
   const control::SecretText text = saved_text(*file, status_of(*file), {*IpPrefix::parse("10.8.0.5/24")});
@@ -55,7 +55,7 @@ Endpoint = 192.0.2.7:4711
 )");
 }
 
-TEST(SavedConfig, KeepsAMarkThatTheFileNames) {
+TEST(SavedText, KeepsAMarkThatTheFileNames) {
   auto file = parse_wg_quick_file(kFile);
   ASSERT_TRUE(file);
   file->fwmark = 51820;
@@ -63,7 +63,7 @@ TEST(SavedConfig, KeepsAMarkThatTheFileNames) {
   EXPECT_NE(std::string_view(text.data(), text.size()).find("FwMark = 0xca6c\n"), std::string_view::npos);
 }
 
-TEST(SavedConfig, IsAFileAgain) {
+TEST(SavedText, IsAFileAgain) {
   const auto file = parse_wg_quick_file(kFile);
   ASSERT_TRUE(file);
   const control::SecretText text = saved_text(*file, status_of(*file), file->addresses);
