@@ -212,6 +212,7 @@ Result<Contents> LtseStore::load() {
     }
   });
   if (!scanned) return fail(scanned.error());
+  if (Status settled = settle(in(kReadTime)); !settled) return fail(std::move(settled).error());
 
   std::vector<ltse::ForeignDocuments::Entry> foreign;
   for (const StoredClient& each : stored) {
@@ -295,6 +296,8 @@ Result<std::vector<std::optional<Client>>> LtseStore::read(std::span<const Publi
     std::optional<StoredClient>& holder = best[positions[k]];
     if (!holder || ltse::precedes(*stored, *holder)) holder = std::move(*stored);
   }
+  // Now, for nothing else may come for long, and meanwhile the other gateways serve what arrived late.
+  if (Status settled = settle(deadline); !settled) return fail(std::move(settled).error());
 
   std::vector<const StoredClient*> found;
   std::vector<std::size_t> at;
