@@ -145,19 +145,16 @@ Result<Elasticsearch::Reply> Elasticsearch::judge(HttpAnswer answer) const {
                     "http://user:password@ltse-api:8080",
                 "LTSE_URL");
   }
-  if (is_overload(answer.status) || answer.status == 502 || answer.status == 504) {
+  if (is_overload(answer.status) || answer.status >= 500) {
+    const std::string reason = type.empty() ? type : ": " + type + ": " + text(find(body, "error", "reason"));
     return fail(ErrorCode::kUnavailable,
-                "the LTSE at " + where + " is not ready (HTTP " + std::to_string(answer.status) + ")");
+                "the LTSE at " + where + " is not ready (HTTP " + std::to_string(answer.status) + ")" + reason);
   }
   if (malformed || !body.is_object()) {
     return fail(ErrorCode::kInvalidArgument,
                 "what answers at " + where + std::string(kRoot) + " is no LTSE (HTTP " + std::to_string(answer.status) +
                     ", and no JSON): is LTSE_URL right?",
                 "LTSE_URL");
-  }
-  if (answer.status >= 500) {
-    return fail(ErrorCode::kUnavailable,
-                "the LTSE at " + where + " failed: " + type + ": " + text(find(body, "error", "reason")));
   }
   return Reply{answer.status, std::move(body.get_object())};
 }

@@ -105,6 +105,14 @@ TEST_F(LtseFault, MayLoadLaterWhatAnAnswerOutOfOrderInterrupted) {
   EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
 }
 
+TEST_F(LtseFault, WaitsForAGatewayThatFailsWithoutJson) {
+  gateway().fail_next(Fault::kBroken);
+  const auto contents = replica_.store->load();
+  ASSERT_FALSE(contents);
+  EXPECT_EQ(contents.error().code, ErrorCode::kUnavailable) << contents.error().message;
+  EXPECT_NE(contents.error().message.find("HTTP 500"), std::string::npos) << contents.error().message;
+}
+
 TEST_F(LtseFault, SaysWhatAPersonMustMend) {
   const struct {
     Fault fault;

@@ -184,6 +184,8 @@ void TestGateway::serve(int fd) {
       response = own_answer(http::status::forbidden, "application/json", "{}");
     } else if (fault == Fault::kNotJson) {
       response = own_answer(http::status::ok, "text/html", "<html>Welcome</html>");
+    } else if (fault == Fault::kBroken) {
+      response = own_answer(http::status::internal_server_error, "text/plain", "Internal Server Error");
     } else if (fault == Fault::kUnknownScroll) {
       response = own_answer(http::status::not_found, "application/json",
                             R"({"error":{"type":"search_phase_execution_exception"},"status":404})");

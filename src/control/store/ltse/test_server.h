@@ -45,6 +45,7 @@ enum class Fault {
   kForbidden,      ///< answers 403
   kNoSuchPath,     ///< answers 404 in plain text
   kNotJson,        ///< answers 200 in HTML
+  kBroken,         ///< answers 500 in plain text
   kUnknownScroll,  ///< answers 404 as Elasticsearch does for a scroll that it has lost
   kCutBefore,      ///< closes, passes nothing on
   kLoseAnswer,     ///< passes it on, waits for the answer, and closes
