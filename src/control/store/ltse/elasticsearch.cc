@@ -89,6 +89,12 @@ json::array* hits_of(json::object& body) {
   return inner != nullptr ? inner->if_array() : nullptr;
 }
 
+/// How many documents a search finds, on all its pages together.
+std::int64_t total_of(const json::object& body) {
+  const json::value* hits = body.if_contains("hits");
+  return hits != nullptr ? integer(find(*hits, "total", "value"), -1) : -1;
+}
+
 /// Whether every shard answered: with one away, Elasticsearch gives what it has and calls it success.
 bool is_whole(const json::object& body) {
   const json::value* shards = body.if_contains("_shards");
@@ -111,15 +117,15 @@ bool Elasticsearch::back_off(unsigned attempt, Deadline deadline) {
 }
 
 Result<Elasticsearch::Reply> Elasticsearch::call(HttpMethod method, const std::string& path, std::string body,
-                                                 Deadline deadline, bool repeatable) {
+                                                 Deadline deadline, Repeat repeat) {
   HttpRequest request{method, std::string(kRoot) + path, body.empty() ? std::string_view() : kJson, std::move(body),
-                      repeatable};
+                      repeat == Repeat::kAlways};
   if (path == "/_bulk") request.content_type = kNewlineJson;
   for (unsigned attempt = 0;; ++attempt) {
     HttpRequest copy = request;
     Result<HttpAnswer> answer = http_.call(std::move(copy), deadline);
-    const bool wait = answer && is_overload(answer->status) && back_off(attempt, deadline);
-    if (wait) continue;
+    const bool busy = answer && is_overload(answer->status);
+    if (busy && repeat != Repeat::kNever && back_off(attempt, deadline)) continue;
     wipe(request.body.data(), request.body.size());
     if (!answer) return fail(std::move(answer).error());
     return judge(std::move(*answer));
@@ -254,7 +260,7 @@ Result<std::vector<std::size_t>> Elasticsearch::write_some(std::span<const Write
                                                            std::span<Written> results, Deadline deadline) {
   std::string body;
   for (const std::size_t i : which) append_line(body, writes[i]);
-  Result<Reply> reply = call(HttpMethod::kPost, "/_bulk", std::move(body), deadline, /*repeatable=*/false);
+  Result<Reply> reply = call(HttpMethod::kPost, "/_bulk", std::move(body), deadline, Repeat::kWhenBusy);
   if (!reply) return fail(std::move(reply).error());
   const json::value* items = reply->body.if_contains("items");
   if (!reply->ok() || items == nullptr || !items->is_array() || items->get_array().size() != which.size()) {
@@ -297,10 +303,12 @@ Status Elasticsearch::scan(const std::string& index, const std::function<void(Do
   if (Status refreshed = refresh(index, page_deadline()); !refreshed) return refreshed;
   Result<Reply> page =
       call(HttpMethod::kPost, "/" + index + "/_search?scroll=" + std::string(kScanLife),
-           json::serialize(json::object{{"size", kPageSize}, {"sort", {"_doc"}}, {"seq_no_primary_term", true}}),
+           json::serialize(json::object{
+               {"size", kPageSize}, {"sort", {"_doc"}}, {"seq_no_primary_term", true}, {"track_total_hits", true}}),
            page_deadline());
   Status status;
   std::string scroll;
+  std::int64_t visited = 0;
   while (true) {
     if (!page) {
       status = fail(page.error());
@@ -316,11 +324,20 @@ Status Elasticsearch::scan(const std::string& index, const std::function<void(Do
       status = fail(unexpected(*page));
       break;
     }
-    if (hits->empty()) break;
+    if (hits->empty()) {
+      // Somebody on the way may have asked for a page twice.
+      if (const std::int64_t total = total_of(page->body); visited != total) {
+        status = fail(ErrorCode::kUnavailable, "of " + std::to_string(total) + " documents of the index " + index +
+                                                   " only " + std::to_string(visited) + " came");
+      }
+      break;
+    }
     for (json::value& hit : *hits) visit(document_of(hit));
-    // Not repeatable: a page that was lost on its way is not given again.
+    visited += static_cast<std::int64_t>(hits->size());
+    // A page that was lost on its way is not given again.
     page = call(HttpMethod::kPost, "/_search/scroll",
-                json::serialize(json::object{{"scroll", kScanLife}, {"scroll_id", scroll}}), page_deadline(), false);
+                json::serialize(json::object{{"scroll", kScanLife}, {"scroll_id", scroll}}), page_deadline(),
+                Repeat::kNever);
   }
   if (!scroll.empty()) {  // it ends by itself too; this frees the server's memory now
     (void)call(HttpMethod::kDelete, "/_search/scroll", json::serialize(json::object{{"scroll_id", scroll}}),

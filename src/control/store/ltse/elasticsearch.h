@@ -88,7 +88,8 @@ class Elasticsearch {
   /// error any of them may have been done.
   Result<std::vector<Written>> write(std::span<const Write> writes, Deadline deadline);
 
-  /// Every document of the index, as it is at one moment. The caller's `visit` gets them in no order.
+  /// Every document of the index, as it is at one moment: all of them, or kUnavailable. The caller's `visit` gets them
+  /// in no order.
   Status scan(const std::string& index, const std::function<void(Document)>& visit);
 
   Result<Revision> revision(const std::string& index, Deadline deadline);
@@ -105,8 +106,11 @@ class Elasticsearch {
     boost::json::object body;
     bool ok() const { return status < 300; }
   };
+  /// When a request is sent again: also when its connection turns out to be dead; when the server says that it is too
+  /// busy; never.
+  enum class Repeat { kAlways, kWhenBusy, kNever };
   Result<Reply> call(HttpMethod method, const std::string& path, std::string body, Deadline deadline,
-                     bool repeatable = true);
+                     Repeat repeat = Repeat::kAlways);
   Result<Reply> judge(HttpAnswer answer) const;
   Error unexpected(const Reply& reply) const;
   Result<std::vector<std::size_t>> write_some(std::span<const Write> writes, std::span<const std::size_t> which,

@@ -1,6 +1,7 @@
 // The LTSE that is away, busy, slow, killed or not an LTSE: what is acknowledged is there, what is refused is not.
 #include <gtest/gtest.h>
 
+#include <boost/json/serialize.hpp>
 #include <chrono>
 #include <csignal>
 #include <future>
@@ -103,6 +104,38 @@ TEST_F(LtseFault, MayLoadLaterWhatAnAnswerOutOfOrderInterrupted) {
   ASSERT_FALSE(contents);
   EXPECT_EQ(contents.error().code, ErrorCode::kUnavailable) << contents.error().message;
   EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
+}
+
+/// More than one page of a scan holds.
+class LtsePages : public LtseFault {
+ protected:
+  static constexpr std::size_t kClients = 6000;
+  LtsePages() {
+    std::string body;
+    for (std::size_t i = 0; i < kClients; ++i) {
+      const Client client = contract::many_client(static_cast<int>(i));
+      body += R"({"create":{"_id":")" + ltse::document_id(client.public_key) + "\"}}\n" +
+              boost::json::serialize(ltse::to_source(client, "filled")) + "\n";
+    }
+    gateway().direct("POST", "/" + index_ + "/_bulk", body);
+    EXPECT_EQ(replica_.clients().size(), kClients);
+  }
+  void load_fails_once() {
+    const auto contents = replica_.store->load();
+    ASSERT_FALSE(contents) << contents->clients.size() << " clients";
+    EXPECT_EQ(contents.error().code, ErrorCode::kUnavailable) << contents.error().message;
+    EXPECT_EQ(replica_.clients().size(), kClients);
+  }
+};
+
+TEST_F(LtsePages, AreNotAskedForAgainWhenABusyAnswerWasUntrue) {
+  gateway().fail_next(Fault::kAnswer503Late, "/_search/scroll");
+  load_fails_once();
+}
+
+TEST_F(LtsePages, AreCounted) {
+  gateway().fail_next(Fault::kTwice, "/_search/scroll");
+  load_fails_once();
 }
 
 TEST_F(LtseFault, WaitsForAGatewayThatFailsWithoutJson) {

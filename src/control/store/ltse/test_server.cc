@@ -191,6 +191,7 @@ void TestGateway::serve(int fd) {
                             R"({"error":{"type":"search_phase_execution_exception"},"status":404})");
     } else if (fault != Fault::kNoSuchPath) {
       request.target(target.substr(kRoot.size()));
+      if (fault == Fault::kTwice) (void)ask(server_.port(), request, response);
       if (!ask(server_.port(), request, response) || fault == Fault::kLoseAnswer) break;
       if (fault == Fault::kAnswer503Late) {
         response = own_answer(http::status::service_unavailable, "text/plain", "upstream was slow");

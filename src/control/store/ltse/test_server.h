@@ -50,6 +50,7 @@ enum class Fault {
   kCutBefore,      ///< closes, passes nothing on
   kLoseAnswer,     ///< passes it on, waits for the answer, and closes
   kAnswer503Late,  ///< passes it on, and answers 503
+  kTwice,          ///< passes it on, and once more, whose answer it gives
 };
 
 class TestGateway {
