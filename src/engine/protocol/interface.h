@@ -99,6 +99,8 @@ class Interface {
   std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> quiet_drops() const;
 
  private:
+  friend class InterfaceTest;
+
   static constexpr std::size_t kBatchSize = 64;
 
   /// A handshake message that waits for the slow path.

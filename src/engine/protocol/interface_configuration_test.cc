@@ -172,5 +172,33 @@ TEST_F(InterfaceTest, RemovedClientIsNotToldAsLearned) {
   EXPECT_TRUE(gateway.interface.take_learned_endpoints().empty());
 }
 
+TEST_F(InterfaceTest, HandshakesUnderANewPrivateKeyGoBothWaysAtOnce) {
+  connect();
+  const auto change_key = [this] {
+    gateway.configure({.peers = {{.public_key = client.public_key, .remove = true}}}, now());
+    client.private_key = crypto::generate_private_key(client.random);
+    client.public_key = crypto::derive_public_key(client.private_key);
+    client.configure({.private_key = client.private_key}, now());
+    gateway.add_peer(client, true, now());
+  };
+  change_key();
+  client_sends();
+  exchange();
+  EXPECT_EQ(gateway.delivered.size(), 1u);
+  change_key();
+  gateway_sends();
+  exchange();
+  EXPECT_EQ(client.delivered.size(), 1u);
+}
+
+TEST_F(InterfaceTest, DownAndUpBeginsAgainAtOnce) {
+  connect();
+  client.actions.clear();
+  client.interface.set_up(false, now(), client.actions);
+  client.interface.set_up(true, now(), client.actions);
+  client_sends();
+  EXPECT_EQ(type_of(take_one(client)), MessageType::kHandshakeInitiation);
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

@@ -1,4 +1,6 @@
 // Who may begin a session and how: initiations, responses, retries, cookies, and what a forger gets.
+#include <set>
+
 #include "engine/protocol/test_interface.h"
 
 namespace vpn::engine::protocol {
@@ -13,6 +15,7 @@ TEST_F(InterfaceTest, HandshakeThenStagedPacketThenBothWays) {
   EXPECT_EQ(gateway.receive(initiation, now()).verdict, InVerdict::kHandshakeQueued);
   const TestDatagram response = take_one(gateway);
   EXPECT_EQ(type_of(response), MessageType::kHandshakeResponse);
+  EXPECT_EQ(response.traffic_class, 0x88);
   client.receive(response, now());
   const TestDatagram data = take_one(client);  // row 11: the staged packet is the confirmation, no keepalive beside it
   EXPECT_EQ(type_of(data), MessageType::kData);
@@ -126,12 +129,17 @@ TEST_F(InterfaceTest, InitiatorGivesUpAfterNinetySecondsAndPurges) {
 
 TEST_F(InterfaceTest, RetriesAreFiveSecondsApartPlusJitter) {
   client_sends();
-  clock.advance(4999ms);
-  client.expire(now());
-  EXPECT_EQ(client.outbox.size(), 1u);
-  clock.advance(335ms);
-  client.expire(now());
-  EXPECT_EQ(client.outbox.size(), 2u);
+  std::set<std::chrono::nanoseconds> gaps;
+  for (int retry = 0; retry < 8; ++retry) {
+    client.outbox.clear();
+    const std::chrono::nanoseconds gap = client.interface.next_deadline() - now().boot;
+    EXPECT_GE(gap, 5s);
+    EXPECT_LT(gap, 5s + kRekeyTimeoutJitterMax);
+    gaps.insert(gap);
+    advance(gap);
+    EXPECT_EQ(type_of(take_one(client)), MessageType::kHandshakeInitiation);
+  }
+  EXPECT_GT(gaps.size(), 1u);
 }
 
 TEST_F(InterfaceTest, UnderLoadAnswersWithACookieAndTakesTheRetry) {
@@ -153,23 +161,96 @@ TEST_F(InterfaceTest, UnderLoadAnswersWithACookieAndTakesTheRetry) {
   gateway.receive(take_one(client), now());  // the load is sticky for a second
   const TestDatagram reply = take_one(gateway);
   EXPECT_EQ(type_of(reply), MessageType::kCookieReply);
+  EXPECT_EQ(reply.traffic_class, 0);
   client.receive(reply, now());
   EXPECT_TRUE(client.outbox.empty());
   clock.advance(5400ms);
   client.expire(now());
   const TestDatagram retry = take_one(client);
-  for (int i = 0; i < 600; ++i)
-    gateway.queue({retry.from, gateway.address, Bytes(sizeof(HandshakeResponse), 2), 0}, now());
   EXPECT_NE(Bytes(retry.bytes.end() - 16, retry.bytes.end()), Bytes(16, 0));  // mac2
-  exchange();
+  put_under_load(gateway);
   gateway.receive(retry, now());
   EXPECT_EQ(type_of(take_one(gateway)), MessageType::kHandshakeResponse);
 }
 
+TEST_F(InterfaceTest, UnderLoadAResponseIsAnsweredWithACookieToo) {
+  client_sends();
+  gateway.receive(take_one(client), now());
+  put_under_load(client);
+  client.receive(take_one(gateway), now());
+  const TestDatagram reply = take_one(client);
+  EXPECT_EQ(type_of(reply), MessageType::kCookieReply);
+  gateway.receive(reply, now());
+  clock.advance(5400ms);
+  client.expire(now());
+  gateway.receive(take_one(client), now());
+  put_under_load(client);
+  client.receive(take_one(gateway), now());
+  EXPECT_EQ(gateway.receive(take_one(client), now()).verdict, InVerdict::kDeliver);
+}
+
+TEST_F(InterfaceTest, DoesNotRoamOnACookieReply) {
+  client_sends();
+  put_under_load(gateway);
+  gateway.receive(take_one(client), now());
+  TestDatagram reply = take_one(gateway);
+  reply.from = *Endpoint::parse("198.51.100.7:4242");
+  client.receive(reply, now());
+  clock.advance(5400ms);
+  client.expire(now());
+  const TestDatagram retry = take_one(client);
+  EXPECT_NE(Bytes(retry.bytes.end() - 16, retry.bytes.end()), Bytes(16, 0));  // the cookie was taken
+  EXPECT_EQ(retry.to, gateway.address);
+}
+
+// Row 17: under load, by the address that a cookie has proven.
+TEST_F(InterfaceTest, UnderLoadOneAddressBeginsFiveHandshakesAndKeepsNoOtherOut) {
+  CookieGenerator cookie(gateway.public_key);
+  const auto stranger_calls = [&] {
+    HandshakeInitiation message;
+    client.random.fill(message.ephemeral);
+    cookie.add_macs(mutable_bytes_of(message), now().boot);
+    const ByteView bytes = bytes_of(message);
+    gateway.receive({*Endpoint::parse("198.51.100.1:1"), gateway.address, Bytes(bytes.begin(), bytes.end()), 0}, now());
+  };
+  put_under_load(gateway);
+  stranger_calls();
+  ASSERT_TRUE(cookie.consume(read<CookieReply>(take_one(gateway).bytes), now().boot));
+  client_sends();
+  gateway.receive(take_one(client), now());
+  client.receive(take_one(gateway), now());
+  clock.advance(5400ms);
+  client.expire(now());
+  put_under_load(gateway);
+  for (int i = 0; i < 5; ++i) stranger_calls();
+  EXPECT_EQ(gateway.drops(DropReason::kInvalidHandshake), 5u);  // taken, and read
+  stranger_calls();
+  EXPECT_EQ(gateway.drops(DropReason::kInvalidHandshake), 5u);
+  EXPECT_EQ(gateway.drops(DropReason::kRateLimited), 1u);
+  gateway.receive(take_one(client), now());
+  EXPECT_EQ(type_of(take_one(gateway)), MessageType::kHandshakeResponse);
+}
+
+// Row 9: a peer's second session draws the number of its first.
+TEST_F(InterfaceTest, AnIndexInUseIsNotGivenAgain) {
+  connect();
+  gateway_sends();
+  const TestDatagram data = take_one(gateway);
+  client.receive(data, now());
+  const SessionIndex indices(client.private_key);
+  const auto [tag, number] = indices.open(load_le32(&data.bytes[4]));
+  clock.advance(121s);
+  client.random.numbers = {number, number, number + 1};
+  client_sends();
+  ASSERT_EQ(client.outbox.size(), 2u);
+  EXPECT_EQ(read<HandshakeInitiation>(client.outbox[1].bytes).sender_index, indices.index(tag, number + 1));
+  gateway.receive(client.outbox[0], now());
+  gateway_sends();
+  EXPECT_EQ(client.receive(take_one(gateway), now()).verdict, InVerdict::kDeliver);  // the first session goes on
+}
+
 TEST_F(InterfaceTest, GarbageDoesNotUseUpTheHandshakesTurn) {
-  TestDatagram garbage{*Endpoint::parse("198.51.100.1:1"), gateway.address, Bytes(sizeof(HandshakeInitiation)), 0};
-  garbage.bytes[0] = 1;
-  for (int i = 0; i < 200; ++i) gateway.queue(garbage, now());
+  for (int i = 0; i < 200; ++i) gateway.queue(garbage(gateway), now());
   client_sends();
   gateway.queue(take_one(client), now());
   gateway.actions.clear();
@@ -178,10 +259,8 @@ TEST_F(InterfaceTest, GarbageDoesNotUseUpTheHandshakesTurn) {
 }
 
 TEST_F(InterfaceTest, HandshakeQueueIsBounded) {
-  TestDatagram flood{*Endpoint::parse("198.51.100.1:1"), gateway.address, Bytes(sizeof(HandshakeInitiation)), 0};
-  flood.bytes[0] = 1;
-  for (std::size_t i = 0; i < kMaxQueuedHandshakes; ++i) gateway.queue(flood, now());
-  EXPECT_EQ(gateway.queue(flood, now()).reason, DropReason::kHandshakeQueueFull);
+  for (std::size_t i = 0; i < kMaxQueuedHandshakes; ++i) gateway.queue(garbage(gateway), now());
+  EXPECT_EQ(gateway.queue(garbage(gateway), now()).reason, DropReason::kHandshakeQueueFull);
   gateway.work(now());
   EXPECT_EQ(gateway.drops(DropReason::kInvalidMac1), kMaxQueuedHandshakes);
 }

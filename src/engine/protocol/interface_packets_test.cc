@@ -145,5 +145,57 @@ TEST_F(InterfaceTest, ABatchKeepsItsOrderOverSeveralPeers) {
   }
 }
 
+TEST_F(InterfaceTest, CountsBeyondThirtyTwoBits) {
+  connect();
+  gateway_sends();
+  exchange();
+  constexpr std::uint64_t kStart = 1ull << 32;
+  session_of(client, gateway).next_counter = kStart;
+  client_sends();  // by send()
+  TestDatagram data = take_one(client);
+  EXPECT_EQ(load_le64(&data.bytes[8]), kStart);
+  EXPECT_EQ(gateway.receive(data, now()).verdict, InVerdict::kDeliver);
+  client.configure({.peers = {{.public_key = gateway.public_key, .persistent_keepalive_s = 25}}}, now());
+  data = take_one(client);  // by send_staged()
+  EXPECT_EQ(load_le64(&data.bytes[8]), kStart + 1);
+  EXPECT_EQ(gateway.receive(data, now()).verdict, InVerdict::kKeepalive);
+}
+
+TEST_F(InterfaceTest, NothingIsSentOrTakenPastRejectAfterMessages) {
+  connect();
+  Keypair& session = session_of(client, gateway);
+  const auto arrives_with = [&](std::uint64_t counter) {
+    const Bytes inner = to_gateway();
+    TestDatagram data{client.address, gateway.address, Bytes(kMinDataMessageSize + inner.size()), 0};
+    store_le32(&data.bytes[0], 4);
+    store_le32(&data.bytes[4], session.remote_index);
+    store_le64(&data.bytes[8], counter);
+    crypto::aead_seal(session.sending_key, counter, {}, inner, MutableBytes(data.bytes).subspan(kDataHeaderSize));
+    return gateway.receive(data, now());
+  };
+  EXPECT_EQ(arrives_with(kRejectAfterMessages).reason, DropReason::kReplayed);
+  EXPECT_EQ(arrives_with(UINT64_MAX).reason, DropReason::kReplayed);
+  EXPECT_EQ(arrives_with(kRejectAfterMessages - 1).verdict, InVerdict::kDeliver);
+  session.next_counter = kRejectAfterMessages;
+  EXPECT_EQ(client.send(to_gateway(), now()).verdict, OutVerdict::kStaged);
+}
+
+TEST_F(InterfaceTest, PadsWithZeros) {
+  const auto carried_by = [this](const TestDatagram& data) {
+    Bytes inner(data.bytes.size() - kMinDataMessageSize);
+    EXPECT_TRUE(crypto::aead_open(session_of(client, gateway).sending_key, load_le64(&data.bytes[8]), {},
+                                  ByteView(data.bytes).subspan(kDataHeaderSize), inner));
+    return inner;
+  };
+  Bytes padded = to_gateway(101);
+  padded.resize(128);
+  client_sends(101);
+  gateway.receive(take_one(client), now());
+  client.receive(take_one(gateway), now());
+  EXPECT_EQ(carried_by(take_one(client)), padded);  // by send_staged()
+  client_sends(101);
+  EXPECT_EQ(carried_by(take_one(client)), padded);  // by send()
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

@@ -94,5 +94,32 @@ TEST_F(ReplicaTest, PeersThatComeBeforeTheKeyAndTheSwitchCountToo) {
   EXPECT_EQ(late.outbox.size(), 1u);
 }
 
+// Row 19: what was tried in vain before a session counts no more after it.
+TEST_F(ReplicaTest, CallIsRepeatedHoweverManyWereInVainBeforeTheLastSession) {
+  gateway.configure({.peers = {gateway.peer_update(client, true)}}, now());
+  gateway_sends();
+  for (int i = 0; i < 120; ++i) {
+    clock.advance(1s);
+    gateway.expire(now());
+  }
+  EXPECT_EQ(gateway.outbox.size(), 20u);
+  gateway.outbox.clear();
+  connect();
+  clock.advance(6s);
+  const SessionIndex indices(gateway.private_key);
+  TestDatagram data{client.address, gateway.address, Bytes(kMinDataMessageSize), 0};
+  store_le32(&data.bytes[0], 4);
+  std::uint32_t number = 0;
+  do {
+    store_le32(&data.bytes[4], indices.index(indices.tag(client.public_key), number++));
+  } while (gateway.queue(data, now()).verdict != InVerdict::kHandshakeQueued);
+  gateway.work(now());
+  EXPECT_EQ(type_of(take_one(gateway)), MessageType::kHandshakeInitiation);
+  clock.advance(5400ms);
+  gateway.expire(now());
+  ASSERT_FALSE(gateway.outbox.empty());
+  EXPECT_EQ(type_of(gateway.outbox.back()), MessageType::kHandshakeInitiation);
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

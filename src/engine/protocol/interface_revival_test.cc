@@ -179,5 +179,48 @@ TEST_F(InterfaceTest, CallsToClientsOfAnEarlierLifeTakePartInTheBudget) {
   EXPECT_EQ(reborn.actions.datagram_count(), 2u);
 }
 
+/// The gateway's life is new: it has forgotten every session.
+class CallTest : public InterfaceTest {
+ protected:
+  /// A data packet of the session that the gateway's earlier life had with `peer`.
+  TestDatagram forgotten_data(const PublicKey& peer, const Endpoint& from) const {
+    const SessionIndex indices(gateway.private_key);
+    TestDatagram data{from, gateway.address, Bytes(kMinDataMessageSize), 0};
+    store_le32(&data.bytes[0], 4);
+    store_le32(&data.bytes[4], indices.index(indices.tag(peer), 0));
+    return data;
+  }
+};
+
+TEST_F(CallTest, NobodyIsCalledUnderLoad) {
+  const TestDatagram data = forgotten_data(client.public_key, client.address);
+  put_under_load(gateway);
+  gateway.receive(data, now());
+  EXPECT_TRUE(gateway.outbox.empty());
+  clock.advance(1s);
+  gateway.receive(data, now());
+  EXPECT_EQ(type_of(take_one(gateway)), MessageType::kHandshakeInitiation);
+}
+
+TEST_F(CallTest, OneAddressIsCalledFiveTimesAndKeepsNoOtherOut) {
+  InterfaceUpdate update;
+  for (int i = 0; i < 6; ++i) client.random.fill(update.peers.emplace_back().public_key.bytes);
+  gateway.configure(update, now());
+  const Endpoint shared = *Endpoint::parse("198.51.100.1:1");
+  for (const PeerUpdate& peer : update.peers) gateway.receive(forgotten_data(peer.public_key, shared), now());
+  EXPECT_EQ(gateway.outbox.size(), 5u);
+  EXPECT_EQ(gateway.drops(DropReason::kRateLimited), 1u);
+  gateway.receive(forgotten_data(update.peers.back().public_key, *Endpoint::parse("198.51.100.2:1")), now());
+  EXPECT_EQ(gateway.outbox.size(), 6u);
+}
+
+TEST_F(CallTest, SixtyFourIndicesWaitAndNoMore) {
+  TestDatagram data = forgotten_data(client.public_key, client.address);
+  for (std::uint32_t i = 0; i < 65; ++i) {
+    store_le32(&data.bytes[4], i);
+    EXPECT_EQ(gateway.queue(data, now()).verdict, i < 64 ? InVerdict::kHandshakeQueued : InVerdict::kDropped) << i;
+  }
+}
+
 }  // namespace
 }  // namespace vpn::engine::protocol

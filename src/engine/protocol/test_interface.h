@@ -61,6 +61,21 @@ class InterfaceTest : public testing::Test {
     ASSERT_EQ(gateway.delivered.size(), 1u);
     gateway.delivered.clear();
   }
+  /// The session in which `node` sends to `peer`.
+  static Keypair& session_of(TestNode& node, const TestNode& peer) {
+    return *node.interface.peers_.at(peer.public_key)->keypairs.current();
+  }
+  /// An initiation by its size and type alone; its macs are wrong.
+  TestDatagram garbage(const TestNode& to) const {
+    TestDatagram datagram{*Endpoint::parse("198.51.100.1:1"), to.address, Bytes(sizeof(HandshakeInitiation)), 0};
+    datagram.bytes[0] = 1;
+    return datagram;
+  }
+  /// For the next second.
+  void put_under_load(TestNode& node) {
+    for (std::size_t i = 0; i < kUnderLoadQueueLength; ++i) node.queue(garbage(node), now());
+    node.work(now());
+  }
   TestDatagram take_one(TestNode& node) {
     EXPECT_EQ(node.outbox.size(), 1u);
     TestDatagram datagram = node.outbox.at(0);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,23 @@ inline Bytes make_ipv4(const char* source, const char* destination, ByteView pay
   std::copy(payload.begin(), payload.end(), packet.begin() + 20);
   return packet;
 }
+
+/// Repeatable bytes and, before them, the 32-bit numbers that a test wants drawn.
+class TestRandom final : public Random {
+ public:
+  explicit TestRandom(std::uint64_t seed) : seeded_(seed) {}
+
+  void fill(MutableBytes out) override {
+    if (out.size() != 4 || numbers.empty()) return seeded_.fill(out);
+    store_le32(out.data(), numbers.front());
+    numbers.pop_front();
+  }
+
+  std::deque<std::uint32_t> numbers;
+
+ private:
+  SeededRandom seeded_;
+};
 
 struct TestDatagram {
   Endpoint from;
@@ -76,7 +94,7 @@ struct TestNode {
 
   /// One inner packet from the tunnel device.
   OutboundPacket send(const Bytes& inner, Moment now) {
-    Bytes buffer(kSealHeadroom + inner.size() + kSealTailroom);
+    Bytes buffer(kSealHeadroom + inner.size() + kSealTailroom, 0xee);
     std::copy(inner.begin(), inner.end(), buffer.begin() + kSealHeadroom);
     OutboundPacket packet;
     packet.inner = MutableBytes(buffer).subspan(kSealHeadroom, inner.size());
@@ -129,7 +147,7 @@ struct TestNode {
   }
   std::uint64_t drops(DropReason reason) const { return interface.quiet_drops()[static_cast<std::size_t>(reason)]; }
 
-  SeededRandom random;
+  TestRandom random;
   crypto::Aead aead;
   Actions actions;
   Endpoint address;
