@@ -12,8 +12,8 @@ enum class DropReason : std::uint8_t {
   kMalformed,             ///< wrong type, length or reserved bytes
   kUnknownIndex,          ///< no session or handshake has that receiver index
   kAuthenticationFailed,  ///< the AEAD tag is wrong
-  kReplayed,              ///< counter seen before, or behind the window
-  kSessionExpired,        ///< older than Reject-After-Time or past Reject-After-Messages
+  kReplayed,              ///< counter seen before, behind the window, or past Reject-After-Messages
+  kSessionExpired,        ///< older than Reject-After-Time
   kInvalidMac1,           ///< not made for our public key
   kInvalidHandshake,      ///< the noise state refuses it
   kReplayedInitiation,    ///< timestamp not greater than the last

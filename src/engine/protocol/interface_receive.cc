@@ -122,8 +122,6 @@ void Interface::finish_open(InboundRun& run, Moment now, crypto::Aead& aead, Act
       InboundDatagram& datagram = run.datagrams[i];
       if (!run.jobs[i].ok) {
         drop(datagram, DropReason::kAuthenticationFailed);
-      } else if (counter_of(datagram) >= kRejectAfterMessages) {
-        drop(datagram, DropReason::kSessionExpired);
       } else if (!run.keypair->window.accept(counter_of(datagram))) {
         drop(datagram, DropReason::kReplayed);
       } else {
