@@ -77,6 +77,21 @@ TEST(Coalescer, DescribesASuperPacketAsTheKernelExpectsIt) {
   EXPECT_EQ(load_be16(&gather(writes[0])[2]), 20 + 20 + 12 + 400);
 }
 
+// Row 35 of docs/protocol.md.
+TEST(Coalescer, SaysThatAPacketsChecksumsNeedNoLook) {
+  const PacketSpec spec, other{.source_port = 1};
+  const std::vector<Bytes> packets{make_packet(spec), make_packet(other), make_packet({.protocol = 1})};
+  Coalescer coalescer;
+  coalescer.begin(true, true);
+  for (const Bytes& packet : packets) coalescer.add(packet);
+  const auto writes = coalescer.finish();
+  ASSERT_EQ(writes.size(), packets.size());
+  for (const TunWrite& write : writes) {
+    EXPECT_TRUE(write.offload.checksum_valid);
+    EXPECT_FALSE(write.offload.checksum_partial);
+  }
+}
+
 TEST(Coalescer, EndsASuperPacketAtAShorterOrPushedSegment) {
   PacketSpec first;
   PacketSpec shorter = after(first);

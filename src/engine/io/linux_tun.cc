@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "engine/io/segment.h"
+#include "engine/io/virtio_header.h"
 
 namespace vpn::engine::io {
 namespace {
@@ -20,25 +21,6 @@ namespace {
 // Linux 6.2 (include/uapi/linux/if_tun.h); newer than the headers this is built with.
 constexpr unsigned kTunUso4 = 0x20;
 constexpr unsigned kTunUso6 = 0x40;
-
-// struct virtio_net_hdr of include/uapi/linux/virtio_net.h, which itself is no C++ (a member is called `class`). In the
-// machine's byte order, as TUN devices have it unless told otherwise.
-struct VirtioHeader {
-  std::uint8_t flags = 0;
-  std::uint8_t gso_type = 0;
-  std::uint16_t header_bytes = 0;
-  std::uint16_t segment_bytes = 0;
-  std::uint16_t checksum_start = 0;
-  std::uint16_t checksum_offset = 0;
-};
-static_assert(sizeof(VirtioHeader) == 10);
-
-constexpr std::uint8_t kNeedsChecksum = 1;
-constexpr std::uint8_t kDataValid = 2;
-constexpr std::uint8_t kGsoTcpV4 = 1;
-constexpr std::uint8_t kGsoTcpV6 = 4;
-constexpr std::uint8_t kGsoUdpL4 = 5;
-constexpr std::uint8_t kGsoEcn = 0x80;
 
 ifreq request_for(const std::string& name) {
   ifreq request{};
@@ -49,60 +31,6 @@ ifreq request_for(const std::string& name) {
 // An interface's settings are read and changed through any socket of its network namespace.
 UniqueFd control_socket() {
   return UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-}
-
-Offload from_virtio(const VirtioHeader& header) {
-  Offload offload;
-  switch (header.gso_type & ~kGsoEcn) {
-    case kGsoTcpV4:
-      offload.segmentation = Segmentation::kTcpV4;
-      break;
-    case kGsoTcpV6:
-      offload.segmentation = Segmentation::kTcpV6;
-      break;
-    case kGsoUdpL4:
-      offload.segmentation = Segmentation::kUdp;
-      break;
-    default:
-      break;
-  }
-  offload.checksum_partial = (header.flags & kNeedsChecksum) != 0;
-  offload.header_bytes = header.header_bytes;
-  offload.segment_bytes = header.segment_bytes;
-  offload.checksum_start = header.checksum_start;
-  offload.checksum_offset = header.checksum_offset;
-  return offload;
-}
-
-std::uint8_t gso_type(Segmentation segmentation) {
-  switch (segmentation) {
-    case Segmentation::kNone:
-      return 0;
-    case Segmentation::kTcpV4:
-      return kGsoTcpV4;
-    case Segmentation::kTcpV6:
-      return kGsoTcpV6;
-    case Segmentation::kUdp:
-      return kGsoUdpL4;
-  }
-  return 0;
-}
-
-// What does not apply stays zero: kernels have refused headers with more in them.
-VirtioHeader to_virtio(const Offload& offload) {
-  VirtioHeader header;
-  if (offload.checksum_valid) header.flags |= kDataValid;
-  if (offload.checksum_partial) {
-    header.flags |= kNeedsChecksum;
-    header.checksum_start = offload.checksum_start;
-    header.checksum_offset = offload.checksum_offset;
-  }
-  if (offload.segmentation != Segmentation::kNone) {
-    header.gso_type = gso_type(offload.segmentation);
-    header.segment_bytes = offload.segment_bytes;
-    header.header_bytes = offload.header_bytes;
-  }
-  return header;
 }
 
 Error tun_error(std::string_view what, int error_number) {
@@ -201,7 +129,7 @@ TunWriteReport LinuxTun::write(std::span<const TunWrite> packets) {
   TunWriteReport report;
   for (const TunWrite& packet : packets) {
     const bool super_packet = packet.offload.segmentation != Segmentation::kNone;
-    const int error = super_packet && refuse_super_packets_ ? EINVAL : write_one(packet);
+    const int error = write_one(packet);
     if (error == 0) {
       ++report.written;
       report.super_packets += super_packet;

@@ -33,9 +33,6 @@ class LinuxTun final : public Tun {
   bool read(TunReadBatch& batch) override;
   TunWriteReport write(std::span<const TunWrite> packets) override;
 
-  /// For tests: the next super-packets are refused as a faulty kernel refuses them.
-  void refuse_super_packets_for_test() { refuse_super_packets_ = true; }
-
  private:
   LinuxTun(UniqueFd fd, std::string name, bool has_header);
 
@@ -48,7 +45,6 @@ class LinuxTun final : public Tun {
   bool has_header_;
   std::atomic<bool> tcp_ = false;
   std::atomic<bool> udp_ = false;
-  std::atomic<bool> refuse_super_packets_ = false;
 };
 
 }  // namespace vpn::engine::io

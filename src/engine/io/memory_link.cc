@@ -80,7 +80,6 @@ UdpOpener MemoryNetwork::opener(IpAddress address) {
 }
 
 void MemoryNetwork::deliver(const Endpoint& from, const OutgoingDatagram& datagram) {
-  if (filter_ && !filter_(datagram.bytes)) return;
   const std::lock_guard lock(mutex_);
   const auto inbox = inboxes_.find(datagram.path->remote);
   if (inbox == inboxes_.end()) return;

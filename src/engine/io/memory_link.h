@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <deque>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -65,13 +64,9 @@ class MemoryTun final : public Tun {
   PollableQueue<Packet> outbound_;
 };
 
-/// Hosts with one address each; a datagram goes from socket to socket at once, unless the filter drops it.
+/// Hosts with one address each; a datagram goes from socket to socket at once.
 class MemoryNetwork {
  public:
-  /// Called with each datagram under way; false drops it. Set before traffic.
-  using Filter = std::function<bool(ByteView datagram)>;
-  void set_filter(Filter filter) { filter_ = std::move(filter); }
-
   /// Sockets of the host with this address.
   UdpOpener opener(IpAddress address);
 
@@ -86,7 +81,6 @@ class MemoryNetwork {
 
   void deliver(const Endpoint& from, const OutgoingDatagram& datagram);
 
-  Filter filter_;
   std::mutex mutex_;
   std::map<Endpoint, std::shared_ptr<Inbox>> inboxes_;
   std::uint16_t next_free_port_ = 40000;
