@@ -20,12 +20,6 @@ Document pipeline() {
   return std::move(Document().array("pipeline", stages.elements()));
 }
 
-std::optional<bson_iter_t> find_within(const bson_t& event, const char* path) {
-  bson_iter_t start, found;
-  if (!bson_iter_init(&start, &event) || !bson_iter_find_descendant(&start, path, &found)) return std::nullopt;
-  return found;
-}
-
 std::optional<PublicKey> parse_key(const std::optional<bson_iter_t>& field) {
   if (!field || !BSON_ITER_HOLDS_UTF8(&*field)) return std::nullopt;
   return PublicKey::parse(bson_iter_utf8(&*field, nullptr));

@@ -17,8 +17,7 @@ class ChangeStream final : public ChangeSource {
  public:
   ChangeStream(Server& server, const News& news) : server_(server), news_(news) {}
 
-  /// From its return on, no change is missed.
-  Status open();
+  Status open() override;
   Result<Changes> take() override;
   std::chrono::milliseconds pause() const override { return std::chrono::milliseconds(0); }
 

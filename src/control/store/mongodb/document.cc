@@ -75,6 +75,12 @@ std::optional<bson_iter_t> find(const bson_t& document, const char* key) {
   return iterator;
 }
 
+std::optional<bson_iter_t> find_within(const bson_t& document, const char* path) {
+  bson_iter_t start, found;
+  if (!bson_iter_init(&start, &document) || !bson_iter_find_descendant(&start, path, &found)) return std::nullopt;
+  return found;
+}
+
 std::optional<std::string_view> text_of(const bson_t& document, const char* key) {
   const auto field = find(document, key);
   if (!field || !BSON_ITER_HOLDS_UTF8(&*field)) return std::nullopt;

@@ -72,6 +72,8 @@ class Array {
 
 /// The field of that name; nullopt when there is none.
 std::optional<bson_iter_t> find(const bson_t& document, const char* key);
+/// The field at the end of a path with dots; nullopt when there is none.
+std::optional<bson_iter_t> find_within(const bson_t& document, const char* path);
 /// Its text; nullopt when there is none or it is no string.
 std::optional<std::string_view> text_of(const bson_t& document, const char* key);
 /// Any number, as an integer; 0 when there is none.

@@ -20,6 +20,8 @@ namespace vpn::control::mongodb {
 class ChangeSource {
  public:
   virtual ~ChangeSource() = default;
+  /// Before the first take(): from its return on, no change is missed.
+  virtual Status open() = 0;
   /// What has changed since the last call, nothing included; may wait for it up to half a second. After an error
   /// nothing is lost: the next answer tells it.
   virtual Result<Changes> take() = 0;

@@ -16,6 +16,7 @@ class SaidSource final : public ChangeSource {
  public:
   explicit SaidSource(std::vector<std::future<Result<Changes>>> answers) : answers_(std::move(answers)) {}
 
+  Status open() override { return {}; }
   Result<Changes> take() override {
     if (next_ == answers_.size()) return Changes{};
     return answers_[next_++].get();

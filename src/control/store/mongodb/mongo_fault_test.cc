@@ -327,6 +327,53 @@ TEST_F(MongoChangeStream, TellsEverythingAfterALossThoughItFailsAgain) {
   EXPECT_TRUE(told->everything || told->keys == std::vector{contract::key(1)});
 }
 
+class MongoConversion : public testing::Test {
+ protected:
+  void change_through_second(int number) {
+    const std::vector<Mutation> insertion{InsertClient{contract::client(number)}};
+    // The first may meet the restart.
+    while (true) {
+      const Status s = second_->commit(insertion).at(0);
+      if (s || s.error().code == ErrorCode::kAlreadyExists) return;
+    }
+  }
+
+  Mongod server_;
+  std::unique_ptr<MongoStore> first_ = make_store(server_.uri(), "wireguard"),
+                              second_ = make_store(server_.uri(), "wireguard");
+};
+
+TEST_F(MongoConversion, ToAReplicaSetAndBackIsFollowed) {
+  FollowedFeed feed(*first_);
+  change_through_second(1);
+  ASSERT_TRUE(feed.tells({contract::key(1)}));
+  server_.restart_with({"--replSet", "rs0"});
+  run_command(server_.uri(), "admin",
+              R"({"replSetInitiate": {"_id": "rs0", "members": [{"_id": 0, "host": ")" + server_.host() + R"("}]}})");
+  ASSERT_TRUE(feed.tells({contract::key(99)})) << "everything";
+  change_through_second(2);
+  ASSERT_TRUE(feed.tells({contract::key(2)}));
+  const std::size_t everythings = feed.everythings();
+  change_through_second(3);
+  EXPECT_TRUE(feed.tells({contract::key(3)}, std::chrono::seconds(10)));
+  EXPECT_EQ(feed.everythings(), everythings) << "by its key";
+  server_.restart_with({});
+  ASSERT_TRUE(feed.tells({contract::key(99)})) << "everything";
+  change_through_second(4);
+  EXPECT_TRUE(feed.tells({contract::key(4)}, std::chrono::seconds(10)));
+}
+
+TEST_F(MongoConversion, AServerThatStandsAloneAndWasKilledMayHaveLostAnnouncements) {
+  FollowedFeed feed(*first_);
+  change_through_second(1);
+  ASSERT_TRUE(feed.tells({contract::key(1)}));
+  for (int round = 0; round < 3; ++round) {
+    server_.kill_hard();
+    server_.start();
+    EXPECT_TRUE(feed.tells({contract::key(99)}, std::chrono::seconds(15))) << "everything";
+  }
+}
+
 TEST(MongoFaultSlow, AFrozenServerIsUnavailableAndCatchesUpByItself) {
   Mongod server;
   const auto store = make_store(server.uri(), "wireguard"), other = make_store(server.uri(), "wireguard");

@@ -3,8 +3,8 @@
 #include <numeric>
 
 #include "base/check.h"
-#include "control/store/mongodb/change_stream.h"
 #include "control/store/mongodb/feed.h"
+#include "control/store/mongodb/fitting_source.h"
 #include "control/store/mongodb/revisions.h"
 #include "control/store/store_error.h"
 
@@ -59,14 +59,18 @@ Result<std::unique_ptr<MongoStore>> MongoStore::create(const MongoOptions& optio
 /// What must hold before anything is read or written: indexes, and no write of ours with an unknown end.
 Status MongoStore::prepare() {
   if (!prepared_) {
-    auto hello = server_.command(Document().integer("hello", 1));
-    if (!hello) return fail(std::move(hello).error());
-    has_change_streams_ =
-        mongodb::find(*hello->get(), "setName") || mongodb::text_of(*hello->get(), "msg") == "isdbgrid";
+    if (auto hello = server_.command(Document().integer("hello", 1)); !hello) return fail(std::move(hello).error());
+  }
+  look_for_change_streams();
+  if (!prepared_) {
     if (Status created = may_write_ ? create_indexes() : Status(); !created) return created;
     prepared_ = true;
   }
   return take_back();
+}
+
+void MongoStore::look_for_change_streams() {
+  if (const auto known = server_.deployment()) has_change_streams_ = known->has_change_streams;
 }
 
 Status MongoStore::create_indexes() {
@@ -311,14 +315,9 @@ Result<std::unique_ptr<ChangeFeed>> MongoStore::follow() {
     prepared_ = false;
     return fail(std::move(ready).error());
   }
-  if (has_change_streams_) {
-    auto stream = std::make_unique<mongodb::ChangeStream>(server_, news_);
-    if (Status opened = stream->open(); !opened) return fail(std::move(opened).error());
-    return std::make_unique<mongodb::Feed>(std::move(stream), news_);
-  }
-  auto revisions = std::make_unique<mongodb::Revisions>(server_, news_);
-  if (auto begun = revisions->take(); !begun) return fail(std::move(begun).error());
-  return std::make_unique<mongodb::Feed>(std::move(revisions), news_);
+  auto source = std::make_unique<mongodb::FittingSource>(server_, news_);
+  if (Status opened = source->open(); !opened) return fail(std::move(opened).error());
+  return std::make_unique<mongodb::Feed>(std::move(source), news_);
 }
 
 // ---------------------------------------------------------------- writing
@@ -399,11 +398,14 @@ Status MongoStore::run_wave(std::span<const Mutation> mutations, std::vector<std
 
 /// Sends a wave's writes and tells other gateways.
 Status MongoStore::send(const Wave& wave, bool& all_hit, bool& removed) {
-  if (has_change_streams_ || wave.is_idle()) return send_writes(wave, all_hit, removed);
-  announcer_.begin(news_.writer_name(), wave.touched().keys);
+  const bool announces = !has_change_streams_ && !wave.is_idle();
+  if (announces) announcer_.begin(news_.writer_name(), wave.touched().keys);
   const Status sent = send_writes(wave, all_hit, removed);
-  const Status told = announcer_.finish();
-  return sent ? told : sent;
+  const Status told = announces ? announcer_.finish() : Status();
+  if (!sent || announces || wave.is_idle()) return sent ? told : sent;
+  // The server may have become one that stands alone meanwhile.
+  look_for_change_streams();
+  return has_change_streams_ ? Status() : mongodb::announce(server_, news_.writer_name(), wave.touched().keys, false);
 }
 
 Status MongoStore::send_writes(const Wave& wave, bool& all_hit, bool& removed) {

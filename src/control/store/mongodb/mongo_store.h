@@ -49,6 +49,7 @@ class MongoStore final : public SharedStore {
 
   Status prepare();
   Status prepare_to_load();
+  void look_for_change_streams();
   Status create_indexes();
   Status take_back();
   Status catch_up();
@@ -68,8 +69,7 @@ class MongoStore final : public SharedStore {
   Logger& logger_;
   mongodb::News news_;
   mongodb::Announcer announcer_{server_};
-  bool prepared_ =
-      false;  ///< indexes are there (where we may write) and `has_change_streams_` is known; until the next failure
+  bool prepared_ = false;  ///< indexes are there (where we may write); until the next failure
   bool has_change_streams_ = false;
   bool settled_ = true;                        ///< no write has an unknown end
   std::vector<mongodb::Insertion> undecided_;  ///< insertions with an unknown end, of one batch at most

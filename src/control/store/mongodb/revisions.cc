@@ -41,6 +41,11 @@ Status announce(Server& server, const std::string& writer, std::span<const Publi
   return {};
 }
 
+Status Revisions::open() {
+  if (auto begun = take(); !begun) return fail(std::move(begun).error());
+  return {};
+}
+
 Result<Changes> Revisions::take() {
   const auto now = std::chrono::steady_clock::now();
   const bool first = everything_at_ == std::chrono::steady_clock::time_point{};

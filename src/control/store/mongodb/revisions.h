@@ -33,6 +33,7 @@ Status announce(Server& server, const std::string& writer, std::span<const Publi
 class Revisions final : public ChangeSource {
  public:
   Revisions(Server& server, const News& news) : server_(server), news_(news) {}
+  Status open() override;
   Result<Changes> take() override;
   std::chrono::milliseconds pause() const override { return again_.keys.empty() ? kLook : kLookAgain; }
 

@@ -1,6 +1,7 @@
 #include "control/store/mongodb/server.h"
 
 #include "base/check.h"
+#include "base/encoding.h"
 
 namespace vpn::control::mongodb {
 namespace {
@@ -89,6 +90,24 @@ void Server::disconnect() {
 
 Collection Server::collection(mongoc_client_t* client, const char* name) const {
   return Collection(mongoc_client_get_collection(client, database_.c_str(), name));
+}
+
+std::optional<Deployment> Server::deployment() {
+  const auto borrowed = connection();
+  if (!borrowed) return std::nullopt;
+  std::size_t count = 0;
+  mongoc_server_description_t** all = mongoc_client_get_server_descriptions(borrowed->get(), &count);
+  std::optional<Deployment> found;
+  for (std::size_t i = 0; i < count && !found; ++i) {
+    const std::string_view type = mongoc_server_description_type(all[i]);
+    if (type == "Unknown" || type == "PossiblePrimary") continue;
+    found.emplace().has_change_streams = type != "Standalone";
+    if (found->has_change_streams) continue;
+    const auto id = find_within(*mongoc_server_description_hello_response(all[i]), "topologyVersion.processId");
+    if (id && BSON_ITER_HOLDS_OID(&*id)) found->process = hex_encode({bson_iter_oid(&*id)->bytes, 12});
+  }
+  mongoc_server_descriptions_destroy_all(all, count);
+  return found;
 }
 
 Result<Document> Server::command(const Document& command) {

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,13 @@ struct Cursor {
 /// How many documents were inserted, matched or removed. A write that a unique index refused is no error: it hits none.
 using Hits = std::size_t;
 
+/// What answers.
+struct Deployment {
+  bool has_change_streams = false;  ///< not so where a mongod stands alone
+  std::string process;              ///< of one that stands alone: another one since its last start
+  bool operator==(const Deployment&) const = default;
+};
+
 class Server {
  public:
   Server(Uri uri, const MongoOptions& options);
@@ -59,6 +67,9 @@ class Server {
   const std::string& description() const { return description_; }
   const std::string& database() const { return database_; }
   Collection collection(mongoc_client_t* client, const char* name) const;
+
+  /// As the library's watch has heard last, without a request; nullopt when nobody answers.
+  std::optional<Deployment> deployment();
 
   /// Runs a command on the primary, with our write concern where it writes; the server's answer.
   Result<Document> command(const Document& command);
