@@ -35,9 +35,9 @@ struct Peer {
   std::string fault;  ///< why this is no client: a line that names the document
 
   bool is_client() const { return fault.empty() && !taken_back; }
-  /// Of several documents of one key the highest holds the client, of equals the last in natural order: one that we
-  /// wrote; else, as the original does at its start, one that is enabled.
-  int rank() const { return stamp ? 2 : client.enabled ? 1 : 0; }
+  /// Of several documents of one key the highest holds the client, of equals the last in natural order: one that is
+  /// enabled, as for the original at its start; else one that we wrote.
+  int rank() const { return client.enabled ? 2 : stamp ? 1 : 0; }
   /// Finds this document as long as nobody has written it since.
   Document unchanged() const;
 };
