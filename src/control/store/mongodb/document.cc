@@ -1,7 +1,4 @@
 #include "control/store/mongodb/document.h"
-
-#include <chrono>
-
 #include "base/check.h"
 
 namespace vpn::control::mongodb {
@@ -41,11 +38,6 @@ Document& Document::int32(std::string_view key, std::int32_t value) {
 
 Document& Document::id(std::string_view key, const bson_oid_t& value) {
   CHECK(bson_append_oid(&content_->bson, key.data(), length(key), &value));
-  return *this;
-}
-
-Document& Document::date(std::string_view key, std::int64_t milliseconds) {
-  CHECK(bson_append_date_time(&content_->bson, key.data(), length(key), milliseconds));
   return *this;
 }
 
@@ -92,11 +84,6 @@ std::optional<std::string_view> text_of(const bson_t& document, const char* key)
 std::int64_t integer_of(const bson_t& document, const char* key) {
   const auto field = find(document, key);
   return field ? bson_iter_as_int64(&*field) : 0;
-}
-
-std::int64_t now_ms() {
-  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace vpn::control::mongodb

@@ -32,8 +32,6 @@ class Document {
   /// For options of the library that must be 32 bits wide.
   Document& int32(std::string_view key, std::int32_t value);
   Document& id(std::string_view key, const bson_oid_t& value);
-  /// Milliseconds since 1970.
-  Document& date(std::string_view key, std::int64_t milliseconds);
   Document& null(std::string_view key);
   Document& document(std::string_view key, const Document& value);
   Document& array(std::string_view key, const Document& elements);
@@ -78,7 +76,5 @@ std::optional<bson_iter_t> find_within(const bson_t& document, const char* path)
 std::optional<std::string_view> text_of(const bson_t& document, const char* key);
 /// Any number, as an integer; 0 when there is none.
 std::int64_t integer_of(const bson_t& document, const char* key);
-/// Milliseconds since 1970, by this machine's clock.
-std::int64_t now_ms();
 
 }  // namespace vpn::control::mongodb

@@ -1,5 +1,6 @@
 #include "control/store/mongodb/mongo_store.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/check.h"
@@ -79,30 +80,37 @@ Status MongoStore::create_indexes() {
     made.text("name", name).document("key", key);
     return made;
   };
-  const auto ours_alone = [](const char* field) {
-    return Document(*Document().document(field, Document().flag("$exists", true)).get());
+  const auto where = [](Document&& made, std::initializer_list<const char*> fields_exist) {
+    Document filter;
+    for (const char* field : fields_exist) filter.document(field, Document().flag("$exists", true));
+    return std::move(made.flag("unique", true).document("partialFilterExpression", filter));
   };
-  Array peers;
-  peers.document(index("vpn_key", Document().integer("clientPublicKey", 1)));
-  peers.document(index("vpn_address", Document().integer("clientIP", 1).integer("_id", 1)));
-  peers.document(index("vpn_unique_address", Document().integer("clientIP", 1))
-                     .flag("unique", true)
-                     .document("partialFilterExpression", ours_alone("createdAt")));
-  peers.document(index("vpn_unique_name", Document().integer("name", 1))
-                     .flag("unique", true)
-                     .document("partialFilterExpression", ours_alone("name")));
-  peers.document(
-      index("vpn_taken_back", Document().integer("takenBack", 1)).integer("expireAfterSeconds", kTakenBack_s));
-  Array changes;
-  changes.document(
-      index("vpn_silent", Document().integer("at", 1)).integer("expireAfterSeconds", mongodb::kSilentWriter_s));
-  for (const auto& [collection, indexes] : {std::pair{kPeers, &peers}, std::pair{mongodb::kChanges, &changes}}) {
+  const auto expiring = [](Document&& made, std::int64_t seconds) {
+    return std::move(made.integer("expireAfterSeconds", seconds));
+  };
+  const auto by = [](const char* field) { return std::move(Document().integer(field, 1)); };
+  // An index of somebody else's with the same fields does as well as one that only finds.
+  constexpr std::uint32_t kMustBeOurs = 0, kIndexOptionsConflict = 85;
+  const struct {
+    const char* collection;
+    Document index;
+    std::uint32_t harmless;
+  } wanted[] = {
+      {kPeers, index("vpn_key", by("clientPublicKey")), kIndexOptionsConflict},
+      {kPeers, index("vpn_address", by("clientIP").integer("_id", 1)), kIndexOptionsConflict},
+      {kPeers, where(index("vpn_unique_address", by("clientIP")), {"createdAt"}), kMustBeOurs},
+      {kPeers, where(index("vpn_unique_name_of_ours", by("name")), {"createdAt", "name"}), kMustBeOurs},
+      {kPeers, expiring(index("vpn_taken_back", by("takenBack")), kTakenBack_s), kMustBeOurs},
+      {mongodb::kChanges, expiring(index("vpn_silent", by("at")), mongodb::kSilentWriter_s), kMustBeOurs},
+  };
+  for (const auto& [collection, made, harmless] : wanted) {
+    Array indexes;
+    indexes.document(made);
     Document command;
-    command.text("createIndexes", collection).array("indexes", indexes->elements());
+    command.text("createIndexes", collection).array("indexes", indexes.elements());
     // A member that is down must not keep the others from starting.
     if (has_change_streams_) command.text("commitQuorum", "majority");
-    auto created = server_.write_command(command);
-    if (!created) return fail(std::move(created).error());
+    if (auto created = server_.write_command(command, harmless); !created) return fail(std::move(created).error());
   }
   return {};
 }
@@ -118,10 +126,11 @@ Status MongoStore::take_back() {
     trace.text("_id", key).document("takenBack", Document().flag("$exists", true));
     inserted.text("_id", key).id("writeId", insertion.stamp);
     mongodb::Writer writer = news_.writer();
-    Document fields;
-    fields.text("clientPublicKey", key).date("takenBack", mongodb::now_ms()).id("writeId", writer.next());
+    Document change;
+    change.document("$set", Document().text("clientPublicKey", key).id("writeId", writer.next()))
+        .document("$currentDate", Document().flag("takenBack", true));
     news_.wrote(writer);
-    traces.push_back({Write::Kind::kUpsert, std::move(trace), std::move(Document().document("$set", fields))});
+    traces.push_back({Write::Kind::kUpsert, std::move(trace), std::move(change)});
     removals.push_back({Write::Kind::kRemove, std::move(inserted), {}});
   }
   for (const auto* writes : {&traces, &removals}) {
@@ -142,7 +151,7 @@ Status MongoStore::take_back() {
 /// concern "linearizable" would do it too, and waits for the journal's next turn: 100 ms.)
 Status MongoStore::catch_up() {
   Document change;
-  change.document("$set", Document().date("at", mongodb::now_ms()));
+  change.document("$currentDate", Document().flag("at", true));
   auto written = server_.write(
       kGateway, one({Write::Kind::kUpsert, std::move(Document().text("_id", "probe")), std::move(change)}));
   if (!written) return fail(std::move(written).error());
@@ -176,12 +185,16 @@ Result<Contents> MongoStore::load() {
   mongodb::Originals originals;
   std::unordered_map<PublicKey, std::size_t> place_of;
   std::vector<Peer> holders;
+  std::unordered_set<PublicKey> faulty;
   const auto take = [&](const bson_t& document) {
     Peer peer = mongodb::parse_peer(document);
     if (peer.taken_back) return;
     originals.add(peer);
-    if (peer.object_id && peer.key) original_keys.emplace(*peer.object_id, *peer.key);
-    if (!peer.is_client()) return add_fault(contents, std::move(peer.fault), faults);
+    if (!peer.is_client()) {
+      if (peer.key) faulty.insert(*peer.key);
+      return add_fault(contents, std::move(peer.fault), faults);
+    }
+    if (peer.object_id) original_keys.emplace(*peer.object_id, *peer.key);
     const auto [place, is_new] = place_of.emplace(*peer.key, holders.size());
     if (is_new) return holders.push_back(std::move(peer));
     Peer& holder = holders[place->second];
@@ -217,6 +230,7 @@ Result<Contents> MongoStore::load() {
   if (faults > kMaxFaults) contents.faults.push_back("and " + std::to_string(faults - kMaxFaults) + " more");
   news_.set_original_keys(std::move(original_keys));
   originals_ = std::move(originals);
+  faulty_ = std::move(faulty);
   return contents;
 }
 
@@ -255,9 +269,13 @@ Result<std::vector<std::optional<Client>>> MongoStore::read(std::span<const Publ
     prepared_ = false;
     return fail(unavailable(std::move(status).error()));
   }
-  if (originals_) {
-    for (const Peer& peer : peers.every()) originals_->add(peer);
+  // The list of faults, which only load() tells, may be another now.
+  bool faults = std::ranges::any_of(keys, [this](const PublicKey& key) { return faulty_.contains(key); });
+  for (const Peer& peer : peers.every()) {
+    if (originals_) originals_->add(peer);
+    faults = faults || (!peer.is_client() && !peer.taken_back);
   }
+  if (faults) news_.owe_everything();
   std::vector<std::optional<Client>> clients;
   clients.reserve(keys.size());
   for (const PublicKey& key : keys) {

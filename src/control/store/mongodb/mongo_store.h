@@ -75,6 +75,7 @@ class MongoStore final : public SharedStore {
   std::vector<mongodb::Insertion> undecided_;  ///< insertions with an unknown end, of one batch at most
   /// Clients that the last load() did not answer, since another holds their address or name.
   std::unordered_map<PublicKey, Client> hidden_;
+  std::unordered_set<PublicKey> faulty_;           ///< keys of documents that the last load() named as faults
   std::optional<mongodb::Originals> originals_;    ///< none: nothing was loaded yet
   std::unordered_set<PublicKey> told_duplicates_;  ///< said once
 };

@@ -6,6 +6,7 @@
 #include "base/encoding.h"
 #include "control/store/mongodb/test_stores.h"
 #include "control/store/test_clients.h"
+#include "control/store/test_feed.h"
 
 namespace vpn::control::mongodb {
 namespace {
@@ -121,6 +122,35 @@ TEST_F(OriginalData, ADisabledDuplicateKeepsItsAddressOverReloads) {
   for (const std::string& document : dump_json(uri_, other, "peers")) {
     EXPECT_THAT(document, HasSubstr("\"enabled\" : false"));
   }
+}
+
+TEST_F(OriginalData, AnEnabledDocumentOfTheOriginalsGoesBeforeADisabledOneOfOurs) {
+  const auto store = open();
+  Client ours = contract::client(1);
+  ours.public_key = kTwice;
+  EXPECT_EQ(commit(*store, InsertClient{ours}), "ok");
+  // Gone back to the original: it adds the key once more, and disables the first that it finds.
+  store_documents({original_documents()[3]});
+  EXPECT_EQ(to_string(find(*store, kTwice)->address), "192.168.139.188") << "of two enabled the last";
+  run_command(uri_, database_,
+              R"({"update": "peers", "updates": [{"q": {"clientPublicKey": ")" + to_string(kTwice) +
+                  R"("}, "u": {"$set": {"enabled": false}}}]})");
+  EXPECT_EQ(to_string(find(*store, kTwice)->address), "192.168.139.188");
+  EXPECT_TRUE(find(*store, kTwice)->enabled);
+}
+
+TEST_F(OriginalData, OpensBesideIndexesAndNamesThatAreNotOurs) {
+  run_command(uri_, database_,
+              R"({"createIndexes": "peers", "indexes": [{"name": "clientPublicKey_1", "key": {"clientPublicKey": 1}},)"
+              R"({"name": "mine", "key": {"clientIP": 1, "_id": 1}}, {"name": "clientIP_1", "key": {"clientIP": 1}},)"
+              R"({"name": "name_1", "key": {"name": 1}}]})");
+  std::vector<std::string> stored = original_documents();
+  for (std::string& document : stored) document.insert(document.rfind('}'), R"(, "name": null)");
+  store_documents(stored);
+  const auto store = open();
+  EXPECT_EQ(load(*store).clients.size(), 3u);
+  EXPECT_EQ(commit(*store, InsertClient{contract::client(1)}), "ok");
+  EXPECT_EQ(commit(*store, RemoveClient{kTwice}), "ok");
 }
 
 TEST_F(OriginalData, RemovingRemovesEveryDocumentOfTheKey) {
@@ -280,6 +310,46 @@ TEST_F(OriginalData, AChangeOfAnOriginalsDocumentIsFollowed) {
   const auto changes = (*feed)->next();
   ASSERT_TRUE(changes);
   EXPECT_EQ(changes->keys, std::vector{kFirst});
+}
+
+TEST_F(OriginalData, ADocumentThatIsMendedOrBrokenIsNewsForTheListOfFaults) {
+  const std::string uri = replica_set().uri();
+  std::vector<std::string> stored = original_documents();
+  const std::string ours = to_string(contract::key(1));
+  stored.push_back("{\"_id\": \"" + ours + "\", \"clientPublicKey\": \"" + ours +
+                   R"(", "presharedKey": "undefined", "clientIP": 2.0, "allowedIPs": "", "enabled": true})");
+  insert_json(uri, database_, "peers", stored);
+  const auto store = make_store(uri, database_);
+  const auto set = [&](const std::string& key, const std::string& fields) {
+    run_command(uri, database_,
+                R"({"update": "peers", "updates": [{"q": {"clientPublicKey": ")" + key + R"("}, "u": {"$set": )" +
+                    fields + "}}]}");
+  };
+  EXPECT_TRUE(load(*store).faults.empty());
+  FollowedFeed feed(*store);
+  // As the gateway does: what is told by its key is read, and that may be news for the whole.
+  for (const auto& [key, well] : {std::pair{to_string(kFirst), R"({"clientIP": 3.0, "enabled": true})"},
+                                  std::pair{ours, R"({"clientIP": 4.0, "enabled": true})"}}) {
+    for (const char* fields : {R"({"enabled": "yes"})", R"({"clientIP": "x"})", well}) {
+      const std::size_t before = feed.everythings();
+      set(key, fields);
+      ASSERT_TRUE(feed.tells({*PublicKey::parse(key)}));
+      if (feed.everythings() == before) {
+        ASSERT_TRUE(store->read(std::array{*PublicKey::parse(key)}));
+        EXPECT_TRUE(feed.tells({contract::key(99)}, std::chrono::seconds(10))) << key << fields;
+      }
+      load(*store);
+    }
+  }
+  EXPECT_TRUE(load(*store).faults.empty());
+  // One that was well and is well is no such news.
+  const std::size_t before = feed.everythings();
+  set(ours, R"({"clientIP": 5.0})");
+  ASSERT_TRUE(feed.tells({contract::key(1)}));
+  ASSERT_TRUE(store->read(std::array{contract::key(1)}));
+  set(ours, R"({"clientIP": 6.0})");
+  ASSERT_TRUE(feed.tells({contract::key(1)}));
+  EXPECT_EQ(feed.everythings(), before);
 }
 
 TEST_F(OriginalData, OwnChangesAreNotTold) {

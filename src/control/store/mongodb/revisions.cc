@@ -33,7 +33,7 @@ Status announce(Server& server, const std::string& writer, std::span<const Publi
       Document().array("$each", recent.elements()).integer("$slice", -static_cast<std::int64_t>(kRecentChanges)));
   change.document("$inc", Document().integer("value", static_cast<std::int64_t>(moved)))
       .document("$push", push)
-      .document("$set", Document().date("at", now_ms()));
+      .document("$currentDate", Document().flag("at", true));
   std::vector<Write> writes;
   writes.push_back({Write::Kind::kUpsert, std::move(Document().text("_id", writer)), std::move(change)});
   auto written = server.write(kChanges, writes, /*soon=*/true);

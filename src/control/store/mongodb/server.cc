@@ -121,14 +121,15 @@ Result<Document> Server::command(const Document& command) {
   return reply;
 }
 
-Result<Document> Server::write_command(const Document& command) {
+Result<Document> Server::write_command(const Document& command, std::uint32_t harmless_code) {
   auto borrowed = connection();
   if (!borrowed) return fail(std::move(borrowed).error());
   Document reply;
-  bson_error_t cause;
+  bson_error_t cause{};
   const bool done = mongoc_client_write_command_with_opts(borrowed->get(), database_.c_str(), command.get(), nullptr,
                                                           reply.out(), &cause);
-  if (!done) return fail(error(cause));
+  const bool harmless = cause.domain == MONGOC_ERROR_SERVER && cause.code == harmless_code;
+  if (!done && !harmless) return fail(error(cause));
   return reply;
 }
 

@@ -71,9 +71,10 @@ class Server {
   /// As the library's watch has heard last, without a request; nullopt when nobody answers.
   std::optional<Deployment> deployment();
 
-  /// Runs a command on the primary, with our write concern where it writes; the server's answer.
+  /// Runs a command on the primary, with our write concern where it writes; the server's answer. An error with
+  /// the harmless code is none.
   Result<Document> command(const Document& command);
-  Result<Document> write_command(const Document& command);
+  Result<Document> write_command(const Document& command, std::uint32_t harmless_code = 0);
 
   /// Calls `each` with every document that fits, a `const bson_t&`, as a majority has it: no fail-over can take it
   /// back. `options` may hold hint, batchSize.
