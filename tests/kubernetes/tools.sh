@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/helm/go.sh
 
 version=1.34.2
-programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
+programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
+[ -x build/tools/kubectl ] || programs+=(kubectl) # where tests/helm/tools.sh found none
 target=$PWD/build/tools/kubernetes
 [ "$(cat "$target/version" 2>/dev/null)" = $version ] && exit 0
 
@@ -29,4 +30,5 @@ original=$("$go" mod download -json "k8s.io/kubernetes@v$version" | sed -n 's/.*
 names=k8s.io/component-base/version
 flags="-s -w -X $names.gitVersion=v$version -X $names.gitMajor=1 -X $names.gitMinor=34"
 GOFLAGS=-mod=mod CGO_ENABLED=0 "$go" build -trimpath -ldflags "$flags" -o "$target/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
+[ ! -e "$target/kubectl" ] || mv "$target/kubectl" "$target/.."
 echo $version >"$target/version"
