@@ -5,26 +5,28 @@
     bob   .11 ====+==== b .2 ================================================+
     pods 10.244.1.0/24 on a, 10.244.2.0/24 on b; Services 10.96.0.0/16; a also runs the control plane and the cluster's DNS
 
-What is written below /var goes to a layer of the node's own; what the kubelet would set in the kernel for the whole machine it finds
-set already, in files that lie over the kernel's. Its cgroups are below one of the test, which leaves with the test.
+All that is written stays in the lab's memory, what is written below /var in a layer of the node's own. What the kubelet would set in the
+kernel for the whole machine it finds set already, in files that lie over the kernel's. Its cgroups are below one of the test, which
+leaves with the test.
 """
 
 import json
-import os
 import pathlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-from bounds import CONTROLLERS, CPUSET, WORK
+from bounds import CGROUPS, CONTROLLERS, CPUSET, UNIFIED
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 
 from lab import LAB_DIR, Failure, Node, link, wait_until  # noqa: E402
 from product import SOURCE_DIR  # noqa: E402
 
-PROGRAMS = SOURCE_DIR / "build/tools/kubernetes"
-HELM = SOURCE_DIR / "build/tools/helm"
+TOOLS = SOURCE_DIR / "build/tools"
+PROGRAMS = TOOLS / "kubernetes"
 OUTSIDE, SITE_NET = "203.0.113", "10.1.0"
 SITE = f"{SITE_NET}.10"
+LIMIT_S = 300  # for what takes a few seconds on an idle machine
 ADMIN = "admin-of-the-test"
 SERVER = f"https://{OUTSIDE}.1:6443"
 
@@ -39,22 +41,29 @@ class Machine(Node):
     def __init__(self, name, number):
         super().__init__(name)
         self.number, self.address, self.pods = number, f"{OUTSIDE}.{number}", f"10.244.{number}"
-        self.directory = pathlib.Path(os.environ[WORK]) / name
+        self.directory = LAB_DIR / name
         self.directory.mkdir()
         for name_of_layer in ("changes", "work"):
             (self.directory / name_of_layer).mkdir()
-        mounts = ["mount --make-rshared /", "mount -t tmpfs cgroup /sys/fs/cgroup",
-                  f"mount -t overlay -o lowerdir=/var,upperdir={self.directory}/changes,workdir={self.directory}/work overlay /var"]
-        for controller in CONTROLLERS:
-            group = f"/sys/fs/cgroup/{controller}"
-            mounts += [f"mkdir {group}", f"mount -t cgroup -o {controller} cgroup {group}", f"mkdir {group}/{name}"]
-        mounts += [f"cat /sys/fs/cgroup/cpuset/{file} >/sys/fs/cgroup/cpuset/{name}/{file}" for file in CPUSET]
+        # What is mounted from the machine of the test would still be found, below the node's own.
+        mounts = ["mount --make-rshared /", "umount --recursive /sys", "umount --recursive /sys", "mount -t sysfs sysfs /sys",
+                  f"mount -t overlay -o lowerdir=/var,upperdir={self.directory}/changes,workdir={self.directory}/work overlay /var",
+                  *self._cgroups()]
         for path, value in KERNEL.items():
             file = self.directory / path.replace("/", ".")
             file.write_text(f"{value}\n")
             mounts.append(f"mount --bind {file} /proc/sys/{path}")
         self.run(["sh", "-ec", "\n".join(mounts)])
         self.socket = f"/run/containerd-{name}.sock"
+
+    def _cgroups(self):
+        if UNIFIED:
+            return [f"mount -t cgroup2 cgroup {CGROUPS}", f"mkdir {CGROUPS}/{self.name}"]
+        commands = [f"mount -t tmpfs cgroup {CGROUPS}"]
+        for controller in CONTROLLERS:
+            group = CGROUPS / controller
+            commands += [f"mkdir {group}", f"mount -t cgroup -o {controller} cgroup {group}", f"mkdir {group}/{self.name}"]
+        return commands + [f"cat {CGROUPS}/cpuset/{file} >{CGROUPS}/cpuset/{self.name}/{file}" for file in CPUSET]
 
     def connect(self, switch, site_switch):
         link(switch, self.name, [], self, "eth0", [f"{self.address}/24"])
@@ -66,14 +75,20 @@ class Machine(Node):
         self.run("nft -f -", stdin="table ip pods { chain out { type nat hook postrouting priority 110;"
                                    " ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade; }; }")
 
-    def start(self, images):
+    def take(self, images):
         self._start_containerd()
         for image, *names in images:
-            self._images("import", "--snapshotter", "native", image)
+            self._images("import", image)
             if names:
                 self._images("tag", *names)
+
+    def join(self):
         self._start_kubelet()
         self._start_proxy()
+
+    def has(self, address):
+        """Whether a pod with this address is there, or what remains of it."""
+        return bool(self.run(f"ip route show {address}"))
 
     def _images(self, *words):
         return self.run(["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", *words], seconds=180)
@@ -98,8 +113,6 @@ class Machine(Node):
             [{cri}]
               sandbox_image = "localhost/pause:1"
               restrict_oom_score_adj = true
-            [{cri}.containerd]
-              snapshotter = "native"
             [{cri}.containerd.runtimes.runc]
               runtime_type = "io.containerd.runc.v2"
             [{cri}.cni]
@@ -153,13 +166,16 @@ class Cluster:
             machine.run(f"ip route add {other.pods}.0/24 via {other.address}")
         self.alice, self.bob, self.site = (self._host(*host) for host in (
             ("alice", self.lan, f"{OUTSIDE}.10"), ("bob", self.lan, f"{OUTSIDE}.11"), ("site", self.site_lan, SITE)))
-        self._start_control_plane()
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(self._start_control_plane), *(pool.submit(machine.take, images) for machine in self.machines)]:
+                done.result()
         for machine in self.machines:
-            machine.start(images)
+            machine.join()
         self.a.spawn(["/usr/bin/python3", pathlib.Path(__file__).with_name("dns.py"), self.a.address, SERVER, ADMIN])
-        self.wait("the nodes are ready", "wait", "--for=condition=Ready", "node/node-a", "node/node-b", "--timeout=240s", seconds=250)
-        account = ("get", "serviceaccount", "default")
-        wait_until("the default account exists", lambda: self.kubectl(*account, ok=False).returncode == 0, 120)
+        nodes = ("node/node-a", "node/node-b")
+        for awaited in ("serviceaccount/default", *nodes):
+            self.wait("--for=create", awaited)
+        self.wait("--for=condition=Ready", *nodes)
 
     @staticmethod
     def _host(name, switch, address):
@@ -185,17 +201,18 @@ class Cluster:
                       f"--service-account-key-file={directory}/accounts.key",
                       f"--service-account-signing-key-file={directory}/accounts.key",
                       "--kubelet-preferred-address-types=InternalIP"])
-        wait_until("the API server is ready", lambda: self.kubectl("get", "--raw", "/readyz", ok=False).returncode == 0, 240)
+        ask = ["curl", "--silent", "--insecure", "--fail", "--header", f"Authorization: Bearer {ADMIN}", f"{SERVER}/readyz"]
+        wait_until("the API server is ready", lambda: self.a.run(ask, ok=False).returncode == 0, 240)
         self.a.spawn([PROGRAMS / "kube-controller-manager", f"--kubeconfig={kubeconfig()}", "--leader-elect=false",
                       f"--service-account-private-key-file={directory}/accounts.key"])
         self.a.spawn([PROGRAMS / "kube-scheduler", f"--kubeconfig={kubeconfig()}", "--leader-elect=false"])
 
     def kubectl(self, *words, stdin=None, seconds=120, ok=True):
-        return self.a.run([PROGRAMS / "kubectl", f"--kubeconfig={kubeconfig()}", f"--cache-dir={LAB_DIR}/kubectl", *words],
+        return self.a.run([TOOLS / "kubectl", f"--kubeconfig={kubeconfig()}", f"--cache-dir={LAB_DIR}/kubectl", *words],
                           stdin=stdin, seconds=seconds, ok=ok)
 
     def helm(self, *words, seconds=180, ok=True):
-        return self.a.run([HELM, f"--kubeconfig={kubeconfig()}", *words], env={"HOME": str(LAB_DIR)}, seconds=seconds, ok=ok)
+        return self.a.run([TOOLS / "helm", f"--kubeconfig={kubeconfig()}", *words], env={"HOME": str(LAB_DIR)}, seconds=seconds, ok=ok)
 
     def shell(self, command):
         """What a person types who has this repository and the rights of the cluster's admin; gives the output."""
@@ -203,13 +220,18 @@ class Cluster:
         desk.mkdir(exist_ok=True)
         if not (desk / "deploy").exists():
             (desk / "deploy").symlink_to(SOURCE_DIR / "deploy")
-        environment = {"HOME": str(desk), "KUBECONFIG": str(kubeconfig()), "PATH": f"{PROGRAMS}:{HELM.parent}:/usr/bin:/bin"}
+        environment = {"HOME": str(desk), "KUBECONFIG": str(kubeconfig()), "PATH": f"{TOOLS}:/usr/bin:/bin"}
         return self.a.run(["sh", "-ec", f"cd {desk}; {command}"], env=environment, seconds=300)
 
-    def wait(self, what, *words, seconds=120):
-        done = self.kubectl(*words, seconds=seconds, ok=False)
-        if done.returncode != 0:
-            raise Failure(f"{what}: {done.stdout}{done.stderr}\n{self.state()}")
+    def wait(self, *words):
+        """`kubectl wait`, which is told of what happens."""
+        self.kubectl("wait", *words, f"--timeout={LIMIT_S}s", seconds=LIMIT_S + 20)
+
+    def wait_until_gone(self, pods):
+        """Until nothing of these pods is left on the machines: what is answered then, others answer."""
+        for pod in pods:
+            [machine] = [machine for machine in self.machines if machine.name == pod["spec"]["nodeName"]]
+            wait_until(f"{pod['metadata']['name']} has ended", lambda: not machine.has(pod["status"]["podIP"]), LIMIT_S)
 
     def get(self, *words):
         return json.loads(self.kubectl("get", *words, "--output", "json"))

@@ -86,5 +86,6 @@ def mongo(directory, name):
     shutil.copy(HERE / "mongo_entrypoint.py", root / "usr/bin/entrypoint")
     for place in ("tmp", "data/db"):
         (root / place).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
     return archive(directory / "mongo.tar", name, root, Env=["PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"],
                    Entrypoint=["python3", "/usr/bin/entrypoint"])
