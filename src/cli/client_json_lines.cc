@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
 #include "cli/flat_json.h"
 #include "cli/setting_values.h"
 #include "cli/timestamp.h"
@@ -120,14 +121,6 @@ constexpr auto kClientFields = std::to_array<Field<Client>>({
 
 Failure bad_field(std::string_view name, std::string_view fault) {
   return fail(ErrorCode::kInvalidArgument, std::string(name) + " " + std::string(fault), std::string(name));
-}
-
-/// A name that is not ours, as a message may show it: short and printable.
-std::string shown(std::string_view name) {
-  constexpr std::size_t kShownBytes = 32;
-  std::string text(name.substr(0, kShownBytes));
-  std::ranges::replace_if(text, [](char c) { return c <= ' ' || c >= 0x7f; }, '?');
-  return text;
 }
 
 template <typename Record, std::size_t N>

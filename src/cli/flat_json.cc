@@ -100,9 +100,4 @@ Result<std::vector<FlatMember>> parse_flat_json(std::string_view text) {
   return members;
 }
 
-void append_json_string(control::SecretText& out, std::string_view text) {
-  const std::string quoted = json::serialize(json::string_view(text.data(), text.size()));
-  out.append(quoted.data(), quoted.size());
-}
-
 }  // namespace vpn::cli

@@ -24,7 +24,4 @@ struct FlatMember {
 /// kInvalidArgument: what is wrong, as the end of a sentence that begins with what the text is: "is broken at byte 7".
 Result<std::vector<FlatMember>> parse_flat_json(std::string_view text);
 
-/// Appends the text as a JSON string, with its quotes.
-void append_json_string(control::SecretText& out, std::string_view text);
-
 }  // namespace vpn::cli

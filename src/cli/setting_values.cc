@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/encoding.h"
+#include "base/interface_name.h"
 #include "control/model/network.h"
 
 namespace vpn::cli {
@@ -141,9 +142,7 @@ Fault parse_address(std::string_view value, IpAddress& out) {
 }
 
 Fault parse_interface(std::string_view value, std::string& out) {
-  constexpr std::string_view kPunctuation = "_=+.-";
-  const auto fits = [&](char c) { return is_letter_or_digit(c) || kPunctuation.find(c) != std::string_view::npos; };
-  if (value.empty() || value.size() > 15 || value == "." || value == ".." || !std::ranges::all_of(value, fits)) {
+  if (!is_interface_name(value)) {
     return "is not an interface name of up to 15 letters, digits and _=+.-";
   }
   out = value;

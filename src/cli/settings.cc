@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "cli/setting_values.h"
 #include "cli/small_file.h"
 
@@ -138,17 +139,11 @@ std::string flag_name(std::string_view name) {
   return flag;
 }
 
-/// A value as an error shows it: quoted, short, on one line.
-std::string shown(std::string_view value) {
-  constexpr std::size_t kMaxShownBytes = 80;
-  std::string text = "\"";
-  for (const char c : value.substr(0, kMaxShownBytes)) text.push_back(c < ' ' || c == 0x7f ? '?' : c);
-  return text + (value.size() > kMaxShownBytes ? "...\"" : "\"");
-}
+constexpr std::size_t kMaxShownBytes = 80;
 
 Error bad_setting(const Setting& setting, std::string_view value, const Fault& fault) {
-  const std::string subject =
-      setting.secret ? std::string(setting.name) + ": the value" : std::string(setting.name) + "=" + shown(value);
+  const std::string subject = setting.secret ? std::string(setting.name) + ": the value"
+                                             : std::string(setting.name) + "=\"" + shown(value, kMaxShownBytes) + '"';
   return {ErrorCode::kInvalidArgument, subject + " " + fault + "; for example " + setting.name + "=" + setting.example,
           setting.name};
 }

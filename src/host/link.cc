@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string>
 
+#include "base/interface_name.h"
 #include "base/unique_fd.h"
 #include "host/interface_addresses.h"
 #include "host/sysctl.h"
@@ -18,8 +19,6 @@
 
 namespace vpn::host {
 namespace {
-
-constexpr std::size_t kMaxInterfaceNameSize = IF_NAMESIZE - 1;
 
 // The interface under work: requests about it, whose errors name it.
 class Link {
@@ -120,11 +119,7 @@ bool is_up(const std::string& name) {
 }  // namespace
 
 Status check_interface_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_=+.-").find(c) != std::string_view::npos;
-  };
-  if (!name.empty() && name.size() <= kMaxInterfaceNameSize && std::ranges::all_of(name, allowed)) return {};
+  if (is_interface_name(name)) return {};
   return fail(ErrorCode::kInvalidArgument,
               "an interface's name is 1 to 15 characters of a-z, A-Z, 0-9 and _=+.-, for example wg0", "WG_INTERFACE");
 }

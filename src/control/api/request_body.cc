@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/encoding.h"
+#include "base/text.h"
 
 namespace vpn::control {
 namespace {
@@ -41,14 +42,6 @@ Failure bad_value(BodyField field) {
 Failure bad_json(std::string_view fault) {
   return fail(ErrorCode::kInvalidArgument,
               "the body must be a JSON object: " + std::string(fault) + "; for example " + std::string(kBodyExample));
-}
-
-// A name that a caller made up, as a message may show it: short and printable.
-std::string shown(std::string_view name) {
-  constexpr std::size_t kShownBytes = 32;
-  std::string text;
-  for (const char c : name.substr(0, kShownBytes)) text += c > ' ' && c < 0x7f ? c : '?';
-  return name.size() > kShownBytes ? text + "..." : text;
 }
 
 Result<BodyField> find_field(std::string_view name, std::span<const BodyField> allowed) {
@@ -151,30 +144,6 @@ Status parse_json(RequestBody& body, std::string_view bytes, std::span<const Bod
   if (!fault) return fault;
   if (error || read < bytes.size()) return bad_json("it is broken at byte " + std::to_string(read));
   return {};
-}
-
-// Well-formed UTF-8 (Unicode 15, table 3-7): no overlong form, no surrogate, nothing above U+10FFFF.
-bool is_utf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto is_tail = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned first = byte(i);
-    const unsigned second = byte(i + 1);
-    if (first < 0x80) {
-      i += 1;
-    } else if (first >= 0xc2 && first <= 0xdf && is_tail(i + 1)) {
-      i += 2;
-    } else if ((first & 0xf0) == 0xe0 && is_tail(i + 1) && is_tail(i + 2) && (first != 0xe0 || second >= 0xa0) &&
-               (first != 0xed || second < 0xa0)) {
-      i += 3;
-    } else if (first >= 0xf0 && first <= 0xf4 && is_tail(i + 1) && is_tail(i + 2) && is_tail(i + 3) &&
-               (first != 0xf0 || second >= 0x90) && (first != 0xf4 || second < 0x90)) {
-      i += 4;
-    } else {
-      return false;
-    }
-  }
-  return true;
 }
 
 // application/x-www-form-urlencoded: '+' is a space, %XX a byte.

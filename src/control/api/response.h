@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "control/api/error_status.h"
 #include "control/service/secret_text.h"
 
@@ -50,9 +51,6 @@ struct ResponseFraming {
 
 /// Appends status line and headers.
 void append_head(SecretText& out, const Response& response, const ResponseFraming& framing);
-
-/// Appends `text` as a JSON string with its quotes. UTF-8 stays as it is.
-void append_json_string(SecretText& out, std::string_view text);
 
 /// "Mon, 23 Nov 2026 12:07:16 GMT" (RFC 9110 section 5.6.7), made anew once a second.
 class HttpDate {

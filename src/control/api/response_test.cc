@@ -5,18 +5,6 @@
 namespace vpn::control {
 namespace {
 
-std::string json_string(std::string_view text) {
-  SecretText out;
-  append_json_string(out, text);
-  return std::string(out);
-}
-
-TEST(JsonString, EscapesWhatMustBe) {
-  EXPECT_EQ(json_string("plain \xc3\xa9"), "\"plain \xc3\xa9\"");
-  EXPECT_EQ(json_string("a\"b\\c\n\x01\x7f"), R"("a\"b\\c\u000a\u0001\u007f")");
-  EXPECT_EQ(json_string({"\0", 1}), R"("\u0000")");
-}
-
 TEST(HttpDate, WritesImfFixdateAndFollowsTheClock) {
   HttpDate date;
   EXPECT_EQ(date.at(WallTime(std::chrono::seconds(784111777))), "Sun, 06 Nov 1994 08:49:37 GMT");

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/interface_name.h"
 #include "engine/io/segment.h"
 #include "engine/io/virtio_header.h"
 
@@ -44,15 +45,6 @@ Error tun_error(std::string_view what, int error_number) {
 }
 
 }  // namespace
-
-bool is_interface_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_=+.-").find(c) != std::string_view::npos;
-  };
-  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), allowed);
-}
 
 LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header)
     : fd_(std::move(fd)), name_(std::move(name)), has_header_(has_header) {

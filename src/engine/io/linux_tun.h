@@ -12,9 +12,6 @@
 
 namespace vpn::engine::io {
 
-/// 1 to 15 characters of [a-zA-Z0-9_=+.-], as wg-quick takes, and not "." or "..".
-bool is_interface_name(std::string_view name);
-
 class LinuxTun final : public Tun {
  public:
   /// Creates a device, down and without address, that goes away with this object. kInvalidArgument for a bad name,

@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "base/interface_name.h"
 #include "base/test_namespace.h"
 #include "engine/io/coalesce.h"
 #include "engine/io/linux_udp.h"
@@ -187,7 +188,7 @@ TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
   }
 }
 
-TEST(InterfaceName, IsWhatWgQuickTakes) {
+TEST(LinuxTun, TakesTheNamesThatWgQuickTakes) {
   for (const char* name : {"wg0", "a", "a_b=c+d.e-f", "123456789012345"}) EXPECT_TRUE(is_interface_name(name)) << name;
   for (const char* name : {"", ".", "..", "1234567890123456", "a/b", "a b", "wg%d", "a:b"}) {
     EXPECT_FALSE(is_interface_name(name)) << name;
