@@ -62,6 +62,13 @@ struct TunnelStatus {
   std::vector<PeerStatus> peers;  ///< any order
 };
 
+/// One thing that a tunnel counts since its start, as a metric is named.
+struct Count {
+  std::string_view name;    ///< "udp_datagrams_sent", "drops"; static
+  std::string_view reason;  ///< of "drops" alone: "no_peer"; static
+  std::uint64_t value = 0;
+};
+
 struct InterfaceConfig {
   PrivateKey private_key;
   std::uint16_t listen_port = 51820;
@@ -90,6 +97,8 @@ class Tunnel {
   virtual Result<TunnelStatus> status() const = 0;
   /// One peer, at a cost that does not grow with their number; nothing when there is none.
   virtual Result<std::optional<PeerStatus>> peer(const PublicKey& key) const = 0;
+  /// What passed and what was dropped; empty where others keep count.
+  virtual std::vector<Count> counts() const { return {}; }
 
   /// Gives peers that have no endpoint the one they had before a restart, so that they are called at once. Unknown keys
   /// are ignored.

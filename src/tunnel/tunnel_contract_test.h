@@ -16,6 +16,9 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
+#include <string_view>
+#include <utility>
 
 #include "base/random.h"
 #include "engine/crypto/x25519.h"
@@ -249,6 +252,22 @@ TYPED_TEST_P(TunnelContract, LearnsWhereAPeerCallsFrom) {
   EXPECT_TRUE(this->tunnel_.take_learned_endpoints().empty()) << "what was learned is told once";
 }
 
+// Nothing, or each thing once, under a name that can stand in a metric's.
+TYPED_TEST_P(TunnelContract, CountsUnderNamesOfMetrics) {
+  const PrivateKey key = this->new_key();
+  this->set({this->peer_of(key, {"10.0.0.1/32"})});
+  this->shake_hands(key);
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  std::uint64_t sum = 0;
+  for (const Count& count : this->tunnel_.counts()) {
+    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+    EXPECT_TRUE(std::ranges::all_of(count.name, fits) && std::ranges::all_of(count.reason, fits)) << count.name;
+    EXPECT_TRUE(seen.emplace(count.name, count.reason).second) << count.name << ' ' << count.reason;
+    sum += count.value;
+  }
+  EXPECT_EQ(sum > 0, !seen.empty()) << "a handshake passed";
+}
+
 TYPED_TEST_P(TunnelContract, KeepsALearnedEndpointWhenThePeerOrAnotherIsSet) {
   const PrivateKey key = this->new_key();
   Peer peer = this->peer_of(key, {"10.0.0.1/32"});
@@ -336,7 +355,7 @@ REGISTER_TYPED_TEST_SUITE_P(TunnelContract, HasItsKeyItsPortAndNoPeersAtFirst, S
                             MovesAllowedIpsFromWhoeverHeldThem, SwapsAllowedIpsInOneDelta,
                             RemovesPeersAndTakesUnknownKeysForGone, HandsARemovedPeersAllowedIpsOnInOneDelta,
                             KeepsItsPeersWhenItsOwnKeyChanges, IsNeverAPeerOfItself,
-                            SaysThatAPortIsTakenAndChangesNothing, LearnsWhereAPeerCallsFrom,
+                            SaysThatAPortIsTakenAndChangesNothing, LearnsWhereAPeerCallsFrom, CountsUnderNamesOfMetrics,
                             KeepsALearnedEndpointWhenThePeerOrAnotherIsSet, ForgetsTheEndpointOfARemovedPeer,
                             RestoresEndpointsOnlyWhereNoneWasLearned, TakesTenThousandPeersInOneDelta,
                             HoldsTensOfThousandsOfPeersAndExchangesThemForOthers);

@@ -3,6 +3,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "engine/crypto/x25519.h"
+
 namespace vpn::tunnel {
 namespace {
 
@@ -35,6 +37,13 @@ PeerStatus to_status(PeerSnapshot&& snapshot) {
   return status;
 }
 
+/// Whether an update would make another interface of what the gateway tells its clients.
+bool differs(const InterfaceUpdate& update, const InterfaceConfig& config) {
+  const auto public_of = [](const PrivateKey& key) { return engine::crypto::derive_public_key(key); };
+  const bool other_key = update.private_key && public_of(*update.private_key) != public_of(config.private_key);
+  return other_key || (config.listen_port != 0 && update.listen_port && *update.listen_port != config.listen_port);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<UserspaceTunnel>> UserspaceTunnel::open(const engine::DeviceOptions& options, const Clock& clock,
@@ -60,8 +69,11 @@ Status UserspaceTunnel::open_uapi(const Clock& clock) {
 }
 
 Status UserspaceTunnel::configure_for_others(const InterfaceUpdate& update) {
+  const std::lock_guard lock(others_mutex_);
+  if (config_ && differs(update, *config_)) {
+    return fail(ErrorCode::kPermissionDenied, "the interface's key and port are the gateway's settings");
+  }
   if (Status status = device_->configure(update); !status) return status;
-  const std::lock_guard lock(listener_mutex_);
   if (foreign_listener_) foreign_listener_();
   return {};
 }
@@ -71,7 +83,10 @@ Status UserspaceTunnel::configure(const InterfaceConfig& config) {
   update.private_key = config.private_key;
   update.listen_port = config.listen_port;
   update.has_replicas = config.has_replicas;
-  return device_->configure(update);
+  const std::lock_guard lock(others_mutex_);
+  Status configured = device_->configure(update);
+  if (configured) config_ = config;
+  return configured;
 }
 
 Status UserspaceTunnel::apply(const Delta& delta) {
@@ -105,6 +120,19 @@ Result<std::optional<PeerStatus>> UserspaceTunnel::peer(const PublicKey& key) co
 }
 
 // A peer that calls between the two steps gets its old endpoint back for as long as its next packet takes.
+std::vector<Count> UserspaceTunnel::counts() const {
+  const engine::CounterValues values = device_->counters();
+  std::vector<Count> counts;
+  counts.reserve(values.counts.size() + values.drops.size());
+  for (std::size_t i = 0; i < values.counts.size(); ++i) {
+    counts.push_back({to_string(static_cast<engine::Counter>(i)), {}, values.counts[i]});
+  }
+  for (std::size_t i = 1; i < values.drops.size(); ++i) {  // 0 is DropReason::kNone
+    counts.push_back({"drops", to_string(static_cast<engine::protocol::DropReason>(i)), values.drops[i]});
+  }
+  return counts;
+}
+
 Status UserspaceTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) {
   std::unordered_set<PublicKey> known;
   for (const PeerSnapshot& peer : device_->snapshot().peers) {
@@ -135,7 +163,7 @@ void UserspaceTunnel::on_learned_endpoints(std::function<void()> listener) {
 }
 
 void UserspaceTunnel::on_foreign_change(std::function<void()> listener) {
-  const std::lock_guard lock(listener_mutex_);
+  const std::lock_guard lock(others_mutex_);
   foreign_listener_ = std::move(listener);
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -31,6 +32,7 @@ class UserspaceTunnel final : public Tunnel {
   Status apply(const Delta& delta) override;
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
+  std::vector<Count> counts() const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;
@@ -44,8 +46,10 @@ class UserspaceTunnel final : public Tunnel {
   Status open_uapi(const Clock& clock);
   Status configure_for_others(const engine::protocol::InterfaceUpdate& update);
 
-  std::mutex listener_mutex_;
-  std::function<void()> foreign_listener_;  ///< guarded by it: the UAPI socket serves before it is set
+  std::mutex others_mutex_;
+  // Guarded by it: the UAPI socket serves before they are set.
+  std::function<void()> foreign_listener_;
+  std::optional<InterfaceConfig> config_;
   std::unique_ptr<engine::Device> device_;
   std::unique_ptr<engine::UapiServer> uapi_;  ///< serves device_, so it goes first; may be null
 };

@@ -1,5 +1,6 @@
 #include "tunnel/userspace/userspace_tunnel.h"
 
+#include <gmock/gmock.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -94,6 +95,23 @@ TEST_F(UserspaceTunnelTest, IsShownByTheStockTool) {
   const std::string show = "wg show " + tunnel_.interface_name();
   EXPECT_EQ(output_of(show + " public-key"), to_string(engine::crypto::derive_public_key(key)));
   EXPECT_EQ(output_of(show + " allowed-ips"), to_string(peer.public_key) + "\t10.0.0.1/32");
+}
+
+TEST_F(UserspaceTunnelTest, KeepsItsKeyAndPortWhateverTheStockToolSets) {
+  SeededRandom random(1);
+  const PrivateKey key = engine::crypto::generate_private_key(random);
+  ASSERT_TRUE(tunnel_.configure({key, 0}));
+  const std::uint16_t port = tunnel_.status()->listen_port;
+  ASSERT_TRUE(tunnel_.configure({key, port}));
+  const std::string& name = tunnel_.interface_name();
+  const std::string other_port = std::to_string(port == 4242 ? 4243 : 4242);
+  EXPECT_THAT(output_of("wg set " + name + " listen-port " + other_port + " 2>&1"),
+              testing::HasSubstr("not permitted"));
+  EXPECT_THAT(output_of("wg genkey | wg set " + name + " private-key /dev/stdin 2>&1"),
+              testing::HasSubstr("not permitted"));
+  EXPECT_EQ(tunnel_.status()->listen_port, port);
+  EXPECT_EQ(tunnel_.status()->public_key, engine::crypto::derive_public_key(key));
+  EXPECT_EQ(output_of("wg showconf " + name + " | wg syncconf " + name + " /dev/stdin 2>&1"), "") << "the same again";
 }
 
 TEST_F(UserspaceTunnelTest, RefusesAnInterfaceNameThatIsTaken) {
