@@ -122,6 +122,12 @@ echoes() {
   on home awk -v type="$1" '/^IcmpMsg:/ { if (!seen++) split($0, name); else for (i in name) if (name[i] == type) print $i }' /proc/net/snmp
 }
 unanswered_echoes() { echo $(($(echoes OutType8) - $(echoes InType0))); }
+# hundreds_are_answered: waits for 200 answers more.
+hundreds_are_answered() {
+  answers=$(($(echoes InType0) + 200))
+  within 20 are_answered
+}
+are_answered() { [ "$(echoes InType0)" -ge "$answers" ]; }
 all_are_answered() { [ "$(unanswered_echoes)" = "$lost_before" ]; }
 
 # restarted_under_flood SIGNAL: nothing is lost while the gateway is away and back, to itself and through it to the site.
@@ -135,11 +141,11 @@ restarted_under_flood() {
     /usr/sbin/ip netns exec home ping -n -q -i 0.004 $target &
     floods="$floods $!"
   done
-  sleep 1
+  hundreds_are_answered || return
   stop "$1"
-  sleep 1
+  hundreds_are_answered || return
   serve TUNNEL=auto || return
-  sleep 1
+  hundreds_are_answered || return
   kill -INT $floods
   wait $floods
   sent=$(($(echoes OutType8) - sent_before))

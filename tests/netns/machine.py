@@ -12,6 +12,8 @@ import re
 import sys
 import time
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from lab import LAB_DIR, alive, check, equal, run, wait_until
 from product import BUILD_DIR, ENGINE, WgQuick, call, connect_client, random_key
 from world import GATEWAY, GATEWAY_AT_SITE, HOME, SITE, World, answered_ping, loses_nothing, sees_page
@@ -90,7 +92,9 @@ def uapi():
     """Stock wg works on the running gateway and on vpn-engine, which ends as wireguard-go does."""
     world = World()
     world.server.start()
-    uapi_of_gateway(world.server, connect_client(world.server, world.alice))
+    alice = connect_client(world.server, world.alice)
+    uapi_of_gateway(world.server, alice)
+    metrics_of_gateway(world.server, alice)
     world.server.stop()
     uapi_of_engine(world.bob)
     for what, end in (("ip link del", lambda tunnel, pid: world.bob.run(f"ip link del {tunnel.interface}")),
@@ -124,6 +128,18 @@ def uapi_of_gateway(gateway, alice):
     ping.first_reply_after(time.time())
     sent, received = ping.stop()
     equal("alice lost nothing under syncconf and set", sent - received, 0)
+
+
+def metrics_of_gateway(gateway, alice):
+    """What /metrics says, read by Prometheus' own parser: what passed, and why a packet of ours was dropped."""
+    loses_nothing(alice.node, SITE)
+    families = {family.name: family for family in text_string_to_metric_families(call(gateway, "GET", "/metrics", 200))}
+    for name in ("engine_udp_datagrams_received", "engine_tun_packets_read", "api_connections"):
+        check(f"/metrics counts {name}", families[f"vpn_enabler_{name}"].samples[0].value > 0)
+    clients = {sample.labels["state"]: sample.value for sample in families["vpn_enabler_clients"].samples}
+    equal("/metrics counts the clients", clients, {"enabled": 1, "disabled": 0})
+    check("/metrics names the reasons of drops",
+          "no_peer" in {sample.labels["reason"] for sample in families["vpn_enabler_engine_drops"].samples})
 
 
 def uapi_of_engine(node):

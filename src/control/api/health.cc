@@ -25,18 +25,6 @@ void append_strings(SecretText& out, const std::vector<std::string>& strings) {
   out += ']';
 }
 
-/// Of the clients' service, and of what carries their packets.
-Health health_of(const ApiBackend& backend) {
-  Health health = backend.clients.health();
-  Status flow = backend.tunnel.ready();
-  if (flow && backend.surroundings) flow = backend.surroundings();
-  if (health.tunnel_ok && !flow) {
-    health.tunnel_ok = false;
-    health.tunnel_detail = flow.error().message;
-  }
-  return health;
-}
-
 Response answer(const Request& request, const Health& health, bool well) {
   Response response{.status = well ? HttpStatus::ok : HttpStatus::service_unavailable};
   SecretText& body = response.body;
@@ -61,6 +49,17 @@ Response answer(const Request& request, const Health& health, bool well) {
 }
 
 }  // namespace
+
+Health health_of(const ApiBackend& backend) {
+  Health health = backend.clients.health();
+  Status flow = backend.tunnel.ready();
+  if (flow && backend.surroundings) flow = backend.surroundings();
+  if (health.tunnel_ok && !flow) {
+    health.tunnel_ok = false;
+    health.tunnel_detail = flow.error().message;
+  }
+  return health;
+}
 
 Awaitable<Response> get_health(const Request& request, ApiContext& context) {
   const Health health = health_of(context.backend);

@@ -27,6 +27,7 @@ struct ApiContext {
   std::size_t tcp_bulk_answers = 0;               ///< under way
   std::size_t unix_bulk_answers = 0;              ///< nobody on TCP keeps the administrator from his
   std::unordered_set<WaitingCall*> waiting = {};  ///< each enters and leaves by itself
+  ApiCounters counters = {};
 };
 
 /// The request and the context outlive the call.
@@ -43,8 +44,12 @@ Awaitable<Response> get_info_conf(const Request& request, ApiContext& context);
 Awaitable<Response> get_health(const Request& request, ApiContext& context);  // health.cc
 Awaitable<Response> get_health_ready(const Request& request, ApiContext& context);
 Awaitable<Response> get_health_live(const Request& request, ApiContext& context);
+Awaitable<Response> get_metrics(const Request& request, ApiContext& context);     // metrics.cc
 Awaitable<Response> get_version(const Request& request, ApiContext& context);     // version.cc
 Awaitable<Response> get_api_export(const Request& request, ApiContext& context);  // api_export.cc
+
+/// Of the clients' service, and of what carries their packets; health.cc.
+Health health_of(const ApiBackend& backend);
 
 /// `,"clientIP6":"fd00:2::c0a8:202/128"`, behind clientIP; nothing where the VPN has no IPv6.
 void append_ipv6_member(SecretText& out, const Network& network, const Client& client);

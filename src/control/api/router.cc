@@ -21,6 +21,7 @@ constexpr std::array kRoutes = {
     Route{.path = "/health", .get = get_health, .allow = kReads, .open = true},
     Route{.path = "/health/ready", .get = get_health_ready, .allow = kReads, .open = true},
     Route{.path = "/health/live", .get = get_health_live, .allow = kReads, .open = true},
+    Route{.path = "/metrics", .get = get_metrics, .allow = kReads},
     Route{.path = "/version", .get = get_version, .allow = kReads, .open = true},
     Route{.path = "/api-export", .get = get_api_export, .allow = kReads},
 };

@@ -53,7 +53,7 @@ class ApiServer::Impl : public std::enable_shared_from_this<Impl> {
   void close();
 
   std::uint16_t port() const { return port_; }
-  const ApiCounters& counters() const { return state_->counters; }
+  const ApiCounters& counters() const { return state_->context.counters; }
 
  private:
   void add_listener(UniqueFd fd, ConnectionKind kind);
@@ -189,7 +189,7 @@ bool ApiServer::Impl::accept_some(int listener, ConnectionKind kind) {
 }
 
 void ApiServer::Impl::admit(UniqueFd connection, ConnectionKind kind) {
-  ++state_->counters.connections;
+  ++state_->context.counters.connections;
   const ApiLimits& limits = state_->limits;
   const std::size_t limit = kind == ConnectionKind::kTcp ? limits.tcp_connections : limits.unix_connections;
   const bool refused = state_->open_of(kind) >= limit && !displace_stranger(kind);
@@ -219,14 +219,14 @@ bool ApiServer::Impl::displace_stranger(ConnectionKind kind) {
   }
   if (longest == nullptr) return false;
   warn_seldom("too many API connections; the longest idle without authorization are closed for new ones");
-  ++state_->counters.connections_displaced;
+  ++state_->context.counters.connections_displaced;
   longest->close();
   return true;
 }
 
 // Whether one more caller can be told that there are too many.
 bool ApiServer::Impl::admit_refused() {
-  ++state_->counters.connections_refused;
+  ++state_->context.counters.connections_refused;
   warn_seldom("too many API connections; further ones get 503 until some end");
   return state_->open_of(ConnectionKind::kRefused) < state_->limits.refusals;
 }
@@ -248,7 +248,7 @@ Awaitable<void> ApiServer::Impl::sweep(std::shared_ptr<Impl> self) {
     const auto now = steady_clock::now();
     for (Session* session : state.sessions) {
       if (!session->is_overdue(now)) continue;
-      ++state.counters.connections_timed_out;
+      ++state.context.counters.connections_timed_out;
       session->close();
     }
   }

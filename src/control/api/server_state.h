@@ -24,7 +24,6 @@ struct ServerState {
   ApiContext context;
   ApiLimits limits;
   std::array<AuthPolicy, 2> policies;  ///< of kTcp and kUnix
-  ApiCounters counters = {};
   HttpDate date = {};
   bool stopping = false;
   std::array<std::size_t, kConnectionKinds> open = {};

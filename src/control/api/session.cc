@@ -201,7 +201,7 @@ Awaitable<bool> Session::send_whole(Response& response) {
               {.http_1_0 = request_.http_1_0,
                .keep_alive = keep_alive_,
                .date = server_->date.at(server_->context.backend.clock.wall_now())});
-  auto& counters = server_->counters;
+  auto& counters = server_->context.counters;
   const auto status = static_cast<unsigned>(response.status);
   ++(status < 400 ? counters.answers_ok : status < 500 ? counters.answers_caller_fault : counters.answers_server_fault);
 

@@ -220,7 +220,7 @@ TEST(SqliteStore, WorksAgainWhenTheFullDiskHasRoom) {
   const auto store = open_store(directory.file());
   ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(1)}})[0]);
 
-  // A limit on the size of files stands for the full disk here; disk_full_test.cc has a real one.
+  // A limit on the size of files stands for the full disk here; disk_fault_test.cc has a real one.
   expect_success(start_child([&] {
     const std::string file = directory.file("limited.db");
     const auto limited = open_store(file);
