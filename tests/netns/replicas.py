@@ -23,7 +23,7 @@ import time
 
 from lab import LAB_DIR, Failure, Node, Ping, check, equal, link, run, wait_until
 from product import BUILD_DIR, Client, Gateway, call, random_key
-from servers import Elasticsearch, MongoDb, Server
+from servers import Elasticsearch, Mongod, MongoDb, Server
 
 VIP, SITE, DB = "203.0.113.1", "10.1.0.10", "10.1.0.20"
 TOKEN = "a-token-of-the-test-0123456789abcdef"
@@ -257,6 +257,38 @@ def in_threads(function, each):
 # --- faults: what was answered is so, whatever happens to the database ---
 
 
+def answer_of(gateway, method, path, body):
+    """The status; 0 when there is no answer."""
+    try:
+        return gateway.call(method, path, body)[0]
+    except OSError:
+        return 0
+
+
+class Contenders:
+    """One client after the other that all replicas delete at once, each until it is told the outcome: whoever is told, the client is gone."""
+
+    def __init__(self, gateways, stopping):
+        self._gateways, self._stopping = gateways, stopping
+        self.gone = set()
+
+    def run(self):
+        while not self._stopping.is_set():
+            body = {"publicKey": random_key()}
+            if answer_of(self._gateways[0], "POST", "/client", body) == 200:
+                in_threads(self._delete, [(gateway, body) for gateway in self._gateways])
+            else:
+                self._stopping.wait(0.2)
+
+    def _delete(self, gateway, body):
+        while (status := answer_of(gateway, "DELETE", "/client", body)) in (0, 503):
+            if self._stopping.wait(0.2):
+                return
+        if status not in (200, 404):
+            raise Failure(f"DELETE through two replicas: {status}")
+        self.gone.add(body["publicKey"])
+
+
 class Writer:
     """A stream of creations, changes and deletions through one replica, and what each client may be by the answers given."""
 
@@ -274,10 +306,7 @@ class Writer:
                 random.choice((self._disable, self._enable, self._delete))(key, mine)
 
     def _call(self, method, path, key):
-        try:
-            status = self._gateway.call(method, path, {"publicKey": key})[0]
-        except OSError:
-            status = 0  # no answer
+        status = answer_of(self._gateway, method, path, {"publicKey": key})
         self.counts[status] = self.counts.get(status, 0) + 1
         if status == 503:
             self._stopping.wait(0.2)  # the answer said when to come again
@@ -312,12 +341,16 @@ def faults(store):
     world.start("a", "b")
     stopping = threading.Event()
     writers = [Writer(gateway, stopping) for gateway in world.running()]
-    threads = [threading.Thread(target=writer.run) for writer in writers]
+    contenders = Contenders(world.running(), stopping)
+    threads = [threading.Thread(target=each.run) for each in (*writers, contenders)]
     for thread in threads:
         thread.start()
     begin_again = lambda member: member.start()
-    for what, begin, end, seconds in (("kill -9", Server.kill, begin_again, 3), ("SIGSTOP", Server.freeze, Server.thaw, 20),
-                                      ("a restart", Server.stop, begin_again, 3), ("a network cut", Server.cut, Server.mend, 12)):
+    ways = [("kill -9", Server.kill, begin_again, 3), ("SIGSTOP", Server.freeze, Server.thaw, 20),
+            ("a restart", Server.stop, begin_again, 3), ("a network cut", Server.cut, Server.mend, 12)]
+    if len(world.store.members) > 1:
+        ways.append(("a cut between the members", Mongod.part, Server.mend, 12))
+    for what, begin, end, seconds in ways:
         goes_away(world, writers, what, begin, end, seconds)
     all_is_well(world, writers, "the last of it")
     stopping.set()
@@ -330,6 +363,8 @@ def faults(store):
             state = clients[key][1] if key in clients else None
             if state not in allowed:
                 raise Failure(f"client {key} is {state}, the answers say {allowed}")
+    equal("clients that a replica said are gone", sorted(contenders.gone & set(clients)), [])
+    check("two replicas deleted one client at once, again and again", len(contenders.gone) > 10, f"{len(contenders.gone)} clients")
     addresses = [address for address, _ in clients.values()]
     equal("no address twice", len(addresses), len(set(addresses)))
     check("every answer holds", len(clients) > 10, f"{sum(len(writer.may_be) for writer in writers)} clients asked for")
@@ -338,11 +373,15 @@ def faults(store):
 def all_is_well(world, writers, after):
     """The store takes writes, and every replica's writer gets on."""
     wait_until(f"the store can be written after {after}", world.store.primary, 90)
-    done = [writer.counts.get(200, 0) for writer in writers]
-    for writer, before in zip(writers, done):
-        wait_until(f"a replica's clients get on after {after}", lambda: writer.counts.get(200, 0) >= before + 20, 90)
+    get_on(writers, f"after {after}")
     for gateway in world.running():
         wait_until(f"a replica is well after {after}", lambda: gateway.call("GET", "/health")[0] == 200, 60)
+
+
+def get_on(writers, when):
+    done = [writer.counts.get(200, 0) for writer in writers]
+    for writer, before in zip(writers, done):
+        wait_until(f"a replica's clients get on {when}", lambda: writer.counts.get(200, 0) >= before + 20, 90)
 
 
 def goes_away(world, writers, what, begin, end, seconds):
@@ -350,11 +389,13 @@ def goes_away(world, writers, what, begin, end, seconds):
     member, began = world.store.primary(), time.monotonic()
     peers = [len(gateway.peers()) for gateway in world.running()]
     begin(member)
-    alone = len(world.store.members) == 1
+    if len(world.store.members) > 1:
+        # Another member takes over.
+        wait_until(f"there is another primary during {what}", lambda: world.store.primary() not in (None, member), 60)
+        get_on(writers, f"with another primary during {what}")
     for gateway, before in zip(world.running(), peers):
-        # Alone it is missed at the next request; of a set another member takes over.
-        wait_until(f"/health tells of {what}" if alone else f"a replica finds the new primary after {what}",
-                   lambda gateway=gateway: (gateway.call("GET", "/health")[0] == 503) == alone, 30)
+        if len(world.store.members) == 1:
+            wait_until(f"/health tells of {what}", lambda gateway=gateway: gateway.call("GET", "/health")[0] == 503, 30)
         check(f"tunnels go on during {what}", len(gateway.peers()) > before / 2, f"{len(gateway.peers())} peers")
         equal("reads are answered", gateway.call("GET", "/clients")[0], 200)
     time.sleep(max(0, began + seconds - time.monotonic()))  # how long it is to be away
@@ -435,6 +476,36 @@ def stops_in_time(store):
         wait_until("the store can be written again", world.store.primary, 60)
 
 
+def no_password(store):
+    """With LOG_LEVEL=debug no password of the store is told, whatever becomes of the store."""
+    world = World(store, LOG_LEVEL="debug")
+    gateway, [member] = world.gateways["a"], world.store.members
+    password, wrong = (random.randbytes(12).hex() for _ in range(2))
+    settings = world.store.settings_with(password)
+    if "MONGODB_HOST" in settings:
+        refused = gateway.node.run([BUILD_DIR / "vpn-enabler", "serve"], {**gateway.settings, "MONGODB_USER": "vpn", "MONGODB_PASS": wrong},
+                                   ok=False)
+        equal("a wrong password ends with exit code 2", refused.returncode, 2)
+        check("and names the setting", "MONGODB_PASS" in refused.stdout + refused.stderr)
+        told = refused.stdout + refused.stderr
+    else:
+        told = ""
+    gateway.settings.update(settings)
+    world.start("a")
+    call(gateway, "POST", "/client", 200, {"publicKey": random_key()})
+    member.cut()
+    told += str(gateway.call("POST", "/client", {"publicKey": random_key()}))
+    told += str(wait_until("/health tells that the store is away",
+                           lambda: (lambda health: health[0] == 503 and health)(gateway.call("GET", "/health")), 30))
+    member.mend()
+    wait_until("all is well again", lambda: gateway.call("GET", "/health")[0] == 200, 30)
+    gateway.stop()
+    told += gateway.process.log.read_text()
+    check("it did tell, also that the store was away", "works again" in told, f"{len(told)} characters")
+    for name, value in {"the password": password, "a wrong password": wrong}.items():
+        equal(f"{name} is told nowhere", value in told, False)
+
+
 def name_server_hangs():
     """A name server that does not answer: the API tells, no request waits for long, a stop does not wait at all."""
     world = World(lambda node: Elasticsearch(node, DB))
@@ -473,6 +544,8 @@ CASES = {
     "ltse_faults": lambda: faults(lambda node: Elasticsearch(node, DB)),
     "mongodb_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=0)),
     "mongodb_set_away": lambda: away_at_start(lambda node: MongoDb(node, DB, members=1)),
+    "mongodb_password": lambda: no_password(lambda node: MongoDb(node, DB, members=0)),
+    "ltse_password": lambda: no_password(lambda node: Elasticsearch(node, DB)),
     "names": name_server_hangs,
     "mongodb_stop": lambda: stops_in_time(lambda node: MongoDb(node, DB, members=0)),
     "mongodb_set_stop": lambda: stops_in_time(lambda node: MongoDb(node, DB, members=1)),

@@ -57,6 +57,12 @@ class Mongod(Server):
         self._address, self._set = address, replica_set
         self._data = directory / f"mongod-{port}"
 
+    def part(self):
+        """The set's other members and it do not hear each other any more; everybody else hears all of them."""
+        self.node.run("nft -f -", stdin=f"table inet cut{self.port} {{ chain in {{ type filter hook input priority 0;"
+                                        f" ip saddr {self._address} tcp dport {self.port} drop;"
+                                        f" ip saddr {self._address} tcp sport {self.port} drop; }}; }}")
+
     def command(self):
         self._data.mkdir(exist_ok=True)
         return [MONGOD, "--dbpath", self._data, "--port", self.port, "--bind_ip", f"127.0.0.1,{self._address}", "--nounixsocket",
@@ -98,6 +104,11 @@ class MongoDb:
         """A user who may do everything, and is asked for the password wherever it names itself."""
         self._python(f"pymongo.MongoClient({self.uri!r}).admin.command('createUser', {name!r}, pwd={password!r}, roles=['root'])")
 
+    def settings_with(self, password):
+        """Settings of a user with that password, who may do everything."""
+        self.add_user("vpn", password)
+        return {"MONGODB_HOST": self.uri.replace("://", f"://vpn:{password}@")}
+
     def peers(self):
         """The clients of the collection, by public key: (address as a number, enabled).
 
@@ -136,6 +147,10 @@ class Elasticsearch(Server):
 
     def primary(self):
         return self
+
+    def settings_with(self, password):
+        """Settings that name a user with that password; nobody looks at it."""
+        return {"LTSE_URL": self.settings["LTSE_URL"].replace("://", f"://vpn:{password}@")}
 
     def command(self):
         (self._home / "config").mkdir(parents=True, exist_ok=True)
