@@ -2,7 +2,7 @@
 // (docs/adr/0008).
 //
 // An engine has the contract of Aead: one thread, batches of any size, no allocation per call, nothing of a forged
-// packet left.
+// packet left. It keeps no key from one call to the next, so that a session's keys end with its Keypair.
 #pragma once
 
 #include <memory>

@@ -2,14 +2,18 @@
 // the vectors of aead_test.cc have proved.
 #include "engine/crypto/aead_engine.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <deque>
+#include <fstream>
 #include <set>
 
 #include "base/random.h"
+#include "base/unique_fd.h"
 #include "engine/crypto/test_bytes.h"
 #include "engine/crypto/test_engines.h"
 
@@ -290,6 +294,62 @@ TEST_F(AeadEngines, LeaveTheBytesBetweenPacketsAsTheyWere) {
       }
       engine->seal(jobs);
       ASSERT_EQ(copy, expected);
+    }
+  }
+}
+
+/// Whether the complement of `inverted` stands anywhere in this process's writable memory. The stack is left out: what
+/// a call leaves there the next one overwrites.
+bool complement_is_in_memory(const Bytes& inverted) {
+  const auto is_complement = [&](const std::uint8_t* at) {
+    return std::ranges::equal(inverted, std::span(at, inverted.size()), [](int a, int b) { return a == (b ^ 0xff); });
+  };
+  std::ifstream maps("/proc/self/maps");
+  const UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+  static Bytes buffer(1 << 20);
+  bool found = false;
+  for (std::string line; !found && std::getline(maps, line);) {
+    std::size_t begin = 0, end = 0;
+    std::array<char, 5> rights{};
+    if (std::sscanf(line.c_str(), "%zx-%zx %4s", &begin, &end, rights.data()) != 3) continue;
+    constexpr std::size_t kLargest = 64u << 20;  // larger: a sanitizer's shadow and its stacks
+    if (rights[1] != 'w' || end - begin > kLargest || line.ends_with("[stack]")) continue;
+    for (std::size_t at = begin; !found && at < end; at += buffer.size() - inverted.size()) {
+      const ssize_t size =
+          ::pread(memory.get(), buffer.data(), std::min(buffer.size(), end - at), static_cast<off_t>(at));
+      if (size < static_cast<ssize_t>(inverted.size())) break;
+      const std::uint8_t* from = buffer.data();
+      const std::uint8_t* const last = from + size - inverted.size();
+      while (!found && from <= last) {
+        const auto left = static_cast<std::size_t>(last - from) + 1;
+        from = static_cast<const std::uint8_t*>(std::memchr(from, inverted[0] ^ 0xff, left));
+        if (from == nullptr) break;
+        found = is_complement(from++);
+      }
+    }
+  }
+  wipe(buffer.data(), buffer.size());
+  return found;
+}
+
+TEST_F(AeadEngines, KeepNoKey) {
+  for (const std::size_t count : {1u, 40u}) {
+    for (const bool sealing : {true, false}) {
+      SCOPED_TRACE((sealing ? "sealing " : "opening ") + std::to_string(count));
+      const auto key = std::make_unique<AeadKey>(random_key());
+      Bytes inverted;
+      for (const std::uint8_t byte : key->reveal()) inverted.push_back(byte ^ 0xff);
+      std::vector<Bytes> packets(count, Bytes(1000));
+      std::vector<SealJob> seals;
+      std::vector<OpenJob> opens;
+      for (std::size_t i = 0; i < count; ++i) {
+        seals.push_back({key.get(), i, packets[i]});
+        opens.push_back({key.get(), i, packets[i]});
+      }
+      for (const auto& engine : engines_) sealing ? engine->seal(seals) : engine->open(opens);
+      ASSERT_TRUE(complement_is_in_memory(inverted));
+      key->wipe();
+      EXPECT_FALSE(complement_is_in_memory(inverted));
     }
   }
 }

@@ -39,6 +39,9 @@ class OpensslAead {
     return false;
   }
 
+  /// The context keeps the last message's key, until it gets another.
+  void forget_key() { begin(AeadKey(), 0, {}, /*encrypt=*/1); }
+
  private:
   struct Free {
     void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
@@ -75,6 +78,7 @@ class OpensslEngine final : public AeadEngine {
     for (const SealJob& job : jobs) {
       aead_.seal(*job.key, job.counter, {}, job.data.first(job.data.size() - kAeadTagSize), job.data);
     }
+    aead_.forget_key();
   }
 
   void open(std::span<OpenJob> jobs) override {
@@ -82,6 +86,7 @@ class OpensslEngine final : public AeadEngine {
       job.ok = job.data.size() >= kAeadTagSize &&
                aead_.open(*job.key, job.counter, {}, job.data, job.data.first(job.data.size() - kAeadTagSize));
     }
+    aead_.forget_key();
   }
 
  private:
