@@ -2,7 +2,7 @@
 // the messages as in messages.h).
 //
 //   initiator                                                     responder
-//   create_initiation()   --- e, es, s, ss, {t} --->   open_initiation(), accept_initiation()
+//   create_initiation()   --- e, es, s, ss, {t} --->   OpenedInitiation::open(), accept()
 //   consume_response()    <--- e, ee, se, psk, {} ---   create_response()
 //   derive_session_keys()                               derive_session_keys()
 //
