@@ -79,10 +79,10 @@ class OriginalsIndex : public testing::Test {
     return json::parse(gateway().direct("GET", "/" + index_ + "/_doc/" + id));
   }
   /// How the original finds a client.
-  std::int64_t found_by_the_original(const PublicKey& key) {
-    gateway().direct("POST", "/" + index_ + "/_refresh");
+  static std::int64_t found_by_the_original(const std::string& index, const PublicKey& key) {
+    gateway().direct("POST", "/" + index + "/_refresh");
     const json::value answer = json::parse(gateway().direct(
-        "POST", "/" + index_ + "/_search",
+        "POST", "/" + index + "/_search",
         R"({"query":{"bool":{"filter":{"term":{"clientPublicKey.keyword":")" + to_string(key) + R"("}}}}})"));
     return answer.at_pointer("/hits/total/value").to_number<std::int64_t>();
   }
@@ -130,7 +130,7 @@ TEST_F(OriginalsIndex, WhatWeWriteTheOriginalReads) {
   Client ours = contract::client(1);
   ours.preshared_key.emplace().reveal_mutable()[0] = 7;
   ASSERT_TRUE(replica_.commit(InsertClient{ours}));
-  EXPECT_EQ(found_by_the_original(ours.public_key), 1);
+  EXPECT_EQ(found_by_the_original(index_, ours.public_key), 1);
   const json::value source = document(ltse::document_id(ours.public_key)).at("_source");
   EXPECT_EQ(source.at("clientPublicKey"), json::string(to_string(ours.public_key)));
   EXPECT_EQ(source.at("presharedKey"), json::string(reveal_base64(*ours.preshared_key)));
@@ -138,8 +138,10 @@ TEST_F(OriginalsIndex, WhatWeWriteTheOriginalReads) {
   EXPECT_EQ(source.at("allowedIPs"), "0.0.0.0/0,::/0");
   EXPECT_EQ(source.at("enabled"), true);
 
-  Replica fresh(fresh_index());  // in an index of our making too
+  const std::string index_of_our_making = fresh_index();
+  Replica fresh(index_of_our_making);
   ASSERT_TRUE(fresh.commit(InsertClient{ours}));
+  EXPECT_EQ(found_by_the_original(index_of_our_making, ours.public_key), 1);
 }
 
 TEST_F(OriginalsIndex, OfAClientStoredTwiceTheLastEnabledIsServedAndBothObey) {
@@ -264,6 +266,7 @@ TEST(Reservation, OfAClientThatIsThereIsNeverTaken) {
 TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
   const std::string index = fresh_index();
   Replica replica(index);
+  ASSERT_TRUE(replica.store->load()) << "making the index may take longer than a commit";
   ASSERT_TRUE(replica.commit(InsertClient{contract::client(1)}));
   Client loser = contract::client(2);
   loser.address = contract::client(1).address;
