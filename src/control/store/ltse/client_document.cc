@@ -63,6 +63,11 @@ json::object to_source(const Client& client, std::string_view attempt) {
   return source;
 }
 
+bool is_confirmed(const json::object& source) {
+  const json::value* confirmed = source.if_contains("confirmed");
+  return confirmed != nullptr && confirmed->is_bool() && confirmed->get_bool();
+}
+
 std::string text_member(const json::object& source, std::string_view name) {
   const json::value* value = source.if_contains(name);
   const json::string* text = value != nullptr ? value->if_string() : nullptr;
@@ -98,7 +103,8 @@ Result<StoredClient> parse_client(Document document) {
     client.created_at = WallTime(std::chrono::nanoseconds(created_at->get_int64()));
   }
   std::string attempt = text_member(source, "attempt");
-  return StoredClient{std::move(client), std::move(attempt), std::move(document)};
+  const bool confirmed = attempt.empty() || is_confirmed(source);
+  return StoredClient{std::move(client), std::move(attempt), confirmed, std::move(document)};
 }
 
 bool precedes(const StoredClient& a, const StoredClient& b) {

@@ -9,6 +9,7 @@
 //   name             text    ours, absent for none
 //   createdAt        number  ours: nanoseconds since 1970
 //   attempt          text    ours: which insertion wrote it; its reservations carry the same
+//   confirmed        boolean ours: it was enabled or disabled since, so it counts, however its insertion was answered
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -37,6 +38,7 @@ boost::json::object to_source(const Client& client, std::string_view attempt);
 struct StoredClient {
   Client client;
   std::string attempt;  ///< empty in an original's document
+  bool confirmed;       ///< always so in an original's
   Document document;
 };
 
@@ -46,6 +48,9 @@ Result<StoredClient> parse_client(Document document);
 /// Whether `a` wins over `b` where only one of them can be served: the last enabled one, else the newest. The same for
 /// every gateway that reads the same.
 bool precedes(const StoredClient& a, const StoredClient& b);
+
+/// Whether a document of ours is confirmed.
+bool is_confirmed(const boost::json::object& source);
 
 /// The text member, or "".
 std::string text_member(const boost::json::object& source, std::string_view name);

@@ -29,7 +29,6 @@ struct LtseStore::Pass {
     const Client& client;
     Unsettled record;
     std::vector<std::size_t> writes;  ///< of the claims, in their order, and last of the document
-    bool refused = false;
   };
   struct Change {
     std::size_t mutation;
@@ -167,6 +166,35 @@ Status LtseStore::read_documents(Pass& pass, Deadline deadline) {
     auto stored = ltse::parse_client(std::move(*(*found)[n]));
     if (stored) pass.documents[readers[n]].push_back(std::move(*stored));
   }
+  return reserve_unconfirmed(pass, deadline);
+}
+
+/// Who enables or disables a client for the first time answers for it, and the insertion that wrote it may not know how
+/// it ended: so its reservations are there first. Where another has them, it has lost, and is about to be taken back.
+Status LtseStore::reserve_unconfirmed(Pass& pass, Deadline deadline) {
+  std::vector<std::vector<StoredClient>*> changed;
+  std::vector<std::vector<Claim>> claims;  // of each unconfirmed document
+  for (std::size_t k = 0; k < pass.which.size(); ++k) {
+    if (!std::holds_alternative<SetClientEnabled>(pass.mutations[pass.which[k]])) continue;
+    changed.push_back(&pass.documents[k]);
+    for (const StoredClient& stored : pass.documents[k]) {
+      if (!stored.confirmed) claims.push_back(ltse::claims_of(stored.client, stored.attempt));
+    }
+  }
+  if (claims.empty()) return {};
+  std::vector<Claim*> wanted;
+  for (std::vector<Claim>& each : claims) {
+    for (Claim& claim : each) wanted.push_back(&claim);
+  }
+  if (Status contended = reservations_.contend(wanted, deadline); !contended) return contended;
+  auto next = claims.begin();
+  for (std::vector<StoredClient>* documents : changed) {
+    std::erase_if(*documents, [&](const StoredClient& stored) {
+      if (stored.confirmed) return false;
+      const std::vector<Claim>& its = *next++;
+      return !std::all_of(its.begin(), its.end(), [](const Claim& claim) { return claim.held.has_value(); });
+    });
+  }
   return {};
 }
 
@@ -222,7 +250,8 @@ void LtseStore::plan(Pass& pass, std::size_t k, const RemoveClient& remove) {
   pass.changes.push_back(std::move(change));
 }
 
-/// Enables the document that is served. Disables every one of the key, that one last, so that it stays the newest.
+/// Enables the document that is served. Disables every one of the key, that one last, so that it stays the newest. It
+/// is written also where nothing changes: what is answered is then on the disk, and confirmed.
 void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   const std::size_t mutation = pass.which[k];
   std::vector<StoredClient>& documents = pass.documents[k];
@@ -236,9 +265,10 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   Pass::Change change{mutation, set.public_key, {}, {}};
   for (const StoredClient& stored : documents) {
     const bool served = &stored == &documents.back();
-    if (stored.client.enabled == set.enabled || (set.enabled && !served)) continue;
+    if (!served && (set.enabled || !stored.client.enabled)) continue;
     boost::json::object source = stored.document.source;
     source["enabled"] = set.enabled;
+    if (!stored.confirmed) source["confirmed"] = true;
     change.writes.push_back(pass.writes.size());
     pass.writes.push_back({.kind = Write::Kind::kReplace,
                            .document = {indices_.clients, stored.document.id},
@@ -246,7 +276,7 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
                            .only_if = stored.document.version});
     tell_gone(pass.writes, stored.document.version.seq_no, set.public_key);
   }
-  if (!change.writes.empty()) pass.changes.push_back(std::move(change));
+  pass.changes.push_back(std::move(change));
 }
 
 /// Gives each insertion its status: it holds its document, its address and its name, or which of them it lacks.
@@ -275,24 +305,24 @@ Status LtseStore::judge_insertions(Pass& pass, Deadline deadline) {
     const auto& document = (*documents)[n];
     const bool ours = document && ltse::text_member(document->source, "attempt") == beaten[n]->record.attempt;
     if (!ours) pass.statuses[beaten[n]->mutation] = fail(client_exists(beaten[n]->client.public_key));
-    beaten[n]->refused = !ours;
+    beaten[n]->record.lost = !ours;
   }
 
   bool after_removal = std::any_of(pass.changes.begin(), pass.changes.end(),
                                    [](const Pass::Change& change) { return !change.released.empty(); });
   for (Pass::Insertion& insertion : pass.insertions) {
-    if (insertion.refused) continue;
+    if (insertion.record.lost) continue;
     Status& status = pass.statuses[insertion.mutation];
     status = {};
     for (const Claim& claim : insertion.record.claims) {
       if (claim.held) continue;
-      insertion.refused = true;
+      insertion.record.lost = true;
       status = fail(claim.kind == Claim::Kind::kAddress ? address_taken(insertion.client.address)
                                                         : name_taken(insertion.client.name));
       break;
     }
     // The value may be that of a client which this very pass removes.
-    if (insertion.refused && after_removal) pass.again.push_back(insertion.mutation);
+    if (insertion.record.lost && after_removal) pass.again.push_back(insertion.mutation);
   }
   return {};
 }
@@ -300,7 +330,7 @@ Status LtseStore::judge_insertions(Pass& pass, Deadline deadline) {
 /// What insertions that lost have written goes away before they are answered.
 Status LtseStore::undo_refused(Pass& pass, Deadline deadline) {
   for (const Pass::Insertion& insertion : pass.insertions) {
-    if (insertion.refused) unsettled_.push_back(insertion.record);
+    if (insertion.record.lost) unsettled_.push_back(insertion.record);
   }
   return settle(deadline);
 }

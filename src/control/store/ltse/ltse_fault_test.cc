@@ -78,6 +78,35 @@ TEST_F(LtseFault, TakesBackAnInsertionThatArrivesAfterItWasGivenUp) {
   EXPECT_TRUE(is_gone());
 }
 
+TEST_F(LtseFault, LeavesAnInsertionWhoseAnswerWasLostToAReplicaThatHasAnsweredForIt) {
+  gateway().fail_next(Fault::kLoseAnswer, "_bulk");
+  EXPECT_FALSE(replica_.commit(InsertClient{contract::client(1)}));
+  Replica other(index_);
+  EXPECT_TRUE(other.commit(SetClientEnabled{contract::key(1), true}));
+  EXPECT_TRUE(replica_.commit(InsertClient{contract::client(2)}));
+  EXPECT_EQ(replica_.clients(), (std::vector{contract::client(1), contract::client(2)}));
+  EXPECT_EQ(other.clients(), replica_.clients());
+  Client heir = contract::client(3);
+  heir.address = contract::client(1).address;
+  EXPECT_EQ(contract::outcome(other.commit(InsertClient{heir})), "already exists clientIP");
+}
+
+TEST_F(LtseFault, LeavesALateInsertionToAReplicaThatHasAnsweredForIt) {
+  gateway().fail_next(Fault::kLoseAnswer, "_bulk");
+  EXPECT_FALSE(replica_.commit(InsertClient{contract::client(1)}));
+  const std::string id = ltse::document_id(contract::key(1));
+  const std::string source = gateway().direct("GET", "/" + index_ + "/_source/" + id);
+  EXPECT_TRUE(replica_.store->probe());
+  gateway().direct("PUT", "/" + index_ + "/_doc/" + id, source);  // without its reservations
+  Replica other(index_);
+  EXPECT_TRUE(other.commit(SetClientEnabled{contract::key(1), true}));
+  EXPECT_EQ(replica_.store->read({{contract::key(1)}})->front(), contract::client(1));
+  EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
+  Client heir = contract::client(3);
+  heir.address = contract::client(1).address;
+  EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{heir})), "already exists clientIP");
+}
+
 TEST_F(LtseFault, SucceedsOverAConnectionThatTheGatewayHasClosed) {
   gateway().fail_next(Fault::kCutBefore, "_mget");
   EXPECT_TRUE(replica_.store->read({{contract::key(1)}}));

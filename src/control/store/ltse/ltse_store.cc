@@ -149,24 +149,31 @@ Status LtseStore::settle(Deadline deadline) {
   return {};
 }
 
-/// Deletes the unsettled documents that stand there, whatever was made of them since; `told` gets the numbers that
-/// vanish with them.
+/// Deletes the unsettled documents that stand there; `told` gets the numbers that vanish with them. One that another
+/// gateway has confirmed stays, and is unsettled no more.
 Status LtseStore::take_back(std::vector<Write>& told, Deadline deadline) {
-  std::vector<DocumentId> ids;
-  for (const Unsettled& each : unsettled_) ids.push_back({indices_.clients, each.document});
   for (int tries = 0; tries < kSettleTries; ++tries) {
+    std::vector<DocumentId> ids;
+    for (const Unsettled& each : unsettled_) ids.push_back({indices_.clients, each.document});
     const auto documents = server_.get(ids, deadline);
     if (!documents) return fail(documents.error());
     std::vector<Write> deletions;
     std::vector<PublicKey> keys;
+    std::vector<Unsettled> left;
     for (std::size_t i = 0; i < unsettled_.size(); ++i) {
+      Unsettled& each = unsettled_[i];
       const auto& document = (*documents)[i];
-      if (!document || ltse::text_member(document->source, "attempt") != unsettled_[i].attempt) continue;
-      deletions.push_back(
-          {.kind = Write::Kind::kDelete, .document = ids[i], .source = {}, .only_if = document->version});
-      keys.push_back(unsettled_[i].key);
-      tell_gone(told, document->version.seq_no, keys.back());
+      const bool stands = document && ltse::text_member(document->source, "attempt") == each.attempt;
+      if (stands && !each.lost && ltse::is_confirmed(document->source)) continue;
+      if (stands) {
+        deletions.push_back(
+            {.kind = Write::Kind::kDelete, .document = ids[i], .source = {}, .only_if = document->version});
+        keys.push_back(each.key);
+        tell_gone(told, document->version.seq_no, each.key);
+      }
+      left.push_back(std::move(each));
     }
+    unsettled_ = std::move(left);
     if (deletions.empty()) return {};
     const auto deleted = server_.write(deletions, deadline);
     if (!deleted) return fail(deleted.error());
@@ -180,7 +187,7 @@ Status LtseStore::take_back(std::vector<Write>& told, Deadline deadline) {
 
 /// Whether a document is that of an insertion which we refused, and which arrived late; it is then to be taken back.
 bool LtseStore::note_refused(const StoredClient& stored) {
-  if (!refused_.contains(stored.attempt)) return false;
+  if (stored.confirmed || !refused_.contains(stored.attempt)) return false;
   unsettled_.push_back(
       {stored.client.public_key, stored.document.id, stored.attempt, ltse::claims_of(stored.client, stored.attempt)});
   return true;

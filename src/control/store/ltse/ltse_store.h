@@ -50,6 +50,7 @@ class LtseStore final : public SharedStore {
     std::string document;  ///< its id
     std::string attempt;
     std::vector<ltse::Claim> claims;
+    bool lost = false;  ///< another has its key, address or name: it goes, whatever was made of it since
   };
   struct Pass;  // commit.cc: mutations that go together
 
@@ -69,6 +70,7 @@ class LtseStore final : public SharedStore {
   Status commit_some(std::span<const Mutation> mutations, std::span<Status> statuses, ltse::Deadline deadline);
   Status run_pass(Pass& pass, ltse::Deadline deadline);
   Status read_documents(Pass& pass, ltse::Deadline deadline);
+  Status reserve_unconfirmed(Pass& pass, ltse::Deadline deadline);
   void plan(Pass& pass, std::size_t i, const InsertClient& insert);
   void plan(Pass& pass, std::size_t i, const RemoveClient& remove);
   void plan(Pass& pass, std::size_t i, const SetClientEnabled& set);

@@ -273,6 +273,7 @@ TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
   gateway().direct("PUT", "/" + index + "/_doc/" + ltse::document_id(loser.public_key),
                    json::serialize(ltse::to_source(loser, "lost")));
   EXPECT_EQ(replica.store->read({{loser.public_key}})->front(), std::nullopt);
+  EXPECT_EQ(contract::outcome(replica.commit(SetClientEnabled{loser.public_key, true})), "not found publicKey");
   EXPECT_EQ(replica.clients(), std::vector{contract::client(1)});
 }
 
