@@ -40,6 +40,7 @@ struct LtseStore::Pass {
   std::span<const Mutation> mutations;
   std::span<Status> statuses;
   std::vector<std::size_t> which;                         ///< of them are passed
+  bool repeated = false;                                  ///< what is changed or removed was sent before
   std::vector<std::vector<StoredClient>> documents = {};  ///< for each of `which`, as read
   std::vector<Write> writes = {};
   std::vector<ltse::Written> written = {};
@@ -50,22 +51,19 @@ struct LtseStore::Pass {
 
 namespace {
 
+const PublicKey& key_of(const Mutation& mutation) {
+  if (const auto* insert = std::get_if<InsertClient>(&mutation)) return insert->client.public_key;
+  if (const auto* remove = std::get_if<RemoveClient>(&mutation)) return remove->public_key;
+  return std::get<SetClientEnabled>(mutation).public_key;
+}
+
 /// Up to where mutations go together: no two of one key, address or name.
 std::size_t independent_prefix(std::span<const Mutation> mutations) {
   std::unordered_set<PublicKey> keys;
   std::unordered_set<std::string> values;
   for (std::size_t i = 0; i < mutations.size(); ++i) {
     const auto* insert = std::get_if<InsertClient>(&mutations[i]);
-    const PublicKey& key = std::visit(
-        [](const auto& change) -> const PublicKey& {
-          if constexpr (requires { change.client; }) {
-            return change.client.public_key;
-          } else {
-            return change.public_key;
-          }
-        },
-        mutations[i]);
-    bool alone = keys.insert(key).second;
+    bool alone = keys.insert(key_of(mutations[i])).second;
     if (insert != nullptr) {
       for (Claim& claim : ltse::claims_of(insert->client, {})) alone &= values.insert(std::move(claim.id)).second;
     }
@@ -100,8 +98,8 @@ std::vector<Status> LtseStore::commit(std::span<const Mutation> mutations) {
 Status LtseStore::commit_some(std::span<const Mutation> mutations, std::span<Status> statuses, Deadline deadline) {
   std::vector<std::size_t> which(mutations.size());
   for (std::size_t i = 0; i < which.size(); ++i) which[i] = i;
-  while (!which.empty()) {
-    Pass pass{.mutations = mutations, .statuses = statuses, .which = std::move(which)};
+  for (bool repeated = false; !which.empty(); repeated = true) {
+    Pass pass{.mutations = mutations, .statuses = statuses, .which = std::move(which), .repeated = repeated};
     const Instant begun = clock_.now();
     Status passed = run_pass(pass, deadline);
     // A reservation is an orphan's when its client is not there after kOrphanAge: so an insertion that took long, a
@@ -153,18 +151,26 @@ Status LtseStore::read_documents(Pass& pass, Deadline deadline) {
       want(k, foreign_.at(insert->client.address));
       continue;
     }
-    const auto* remove = std::get_if<RemoveClient>(&mutation);
-    const PublicKey& key = remove != nullptr ? remove->public_key : std::get<SetClientEnabled>(mutation).public_key;
-    want(k, {ltse::document_id(key)});
-    want(k, foreign_.of(key));
+    want(k, {ltse::document_id(key_of(mutation))});
+    want(k, foreign_.of(key_of(mutation)));
   }
   pass.documents.resize(pass.which.size());
   auto found = server_.get(ids, deadline);
   if (!found) return fail(std::move(found).error());
   for (std::size_t n = 0; n < found->size(); ++n) {
     if (!(*found)[n]) continue;
+    const Mutation& mutation = pass.mutations[pass.which[readers[n]]];
+    std::vector<StoredClient>& documents = pass.documents[readers[n]];
+    const ltse::Version version = (*found)[n]->version;
     auto stored = ltse::parse_client(std::move(*(*found)[n]));
-    if (stored) pass.documents[readers[n]].push_back(std::move(*stored));
+    if (stored) {
+      const bool may_concern = std::holds_alternative<InsertClient>(mutation);
+      if (may_concern || stored->client.public_key == key_of(mutation)) documents.push_back(std::move(*stored));
+    } else if (const auto* remove = std::get_if<RemoveClient>(&mutation);
+               remove != nullptr && ids[n].id == ltse::document_id(remove->public_key)) {
+      // Damaged, and in the way of this key: whatever it holds, it may be deleted.
+      documents.push_back({.client = {}, .attempt = {}, .confirmed = true, .document = {ids[n].id, version, {}}});
+    }
   }
   return reserve_unconfirmed(pass, deadline);
 }
@@ -233,7 +239,8 @@ void LtseStore::plan(Pass& pass, std::size_t k, const RemoveClient& remove) {
   const std::size_t mutation = pass.which[k];
   pass.statuses[mutation] = {};
   if (pass.documents[k].empty()) {
-    pass.statuses[mutation] = fail(client_not_found(remove.public_key));
+    // Gone since it was sent: by us, though the answer said otherwise, or by another at the same moment.
+    if (!pass.repeated) pass.statuses[mutation] = fail(client_not_found(remove.public_key));
     return;
   }
   Pass::Change change{mutation, remove.public_key, {}, {}};

@@ -52,6 +52,14 @@ TEST_F(LtseFault, KnowsItsOwnInsertionWhenABusyAnswerWasUntrue) {
   EXPECT_EQ(replica_.clients(), std::vector{contract::client(1)});
 }
 
+TEST_F(LtseFault, KnowsItsOwnRemovalWhenABusyAnswerWasUntrue) {
+  ASSERT_TRUE(replica_.commit(InsertClient{contract::client(1)}));
+  gateway().fail_next(Fault::kAnswer503Late, "_bulk");
+  EXPECT_TRUE(replica_.commit(RemoveClient{contract::key(1)}));
+  EXPECT_TRUE(replica_.clients().empty());
+  EXPECT_EQ(contract::outcome(replica_.commit(RemoveClient{contract::key(1)})), "not found publicKey");
+}
+
 TEST_F(LtseFault, TakesBackAnInsertionWhoseAnswerWasLost) {
   gateway().fail_next(Fault::kLoseAnswer, "_bulk");
   EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{contract::client(1)})), "unavailable ");

@@ -238,6 +238,31 @@ TEST_F(LtseFeed, TellsOfADeletionOfAnOriginalsClientByItsKeyAlone) {
   EXPECT_EQ(replica_.store->read({{original_key(0)}})->front(), std::nullopt);
 }
 
+// --- Documents that hold what their `_id` does not say.
+
+TEST(LtseDocument, ADamagedOneUnderAKeysIdCanBeDeleted) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  ASSERT_TRUE(replica.store->load());
+  gateway().direct("PUT", "/" + index + "/_doc/" + ltse::document_id(contract::key(1)), R"({"clientPublicKey":"?"})");
+  EXPECT_EQ(contract::outcome(replica.commit(InsertClient{contract::client(1)})), "already exists publicKey");
+  EXPECT_EQ(contract::outcome(replica.commit(SetClientEnabled{contract::key(1), true})), "not found publicKey");
+  EXPECT_TRUE(replica.commit(RemoveClient{contract::key(1)}));
+  EXPECT_TRUE(replica.commit(InsertClient{contract::client(1)}));
+}
+
+TEST(LtseDocument, OfAnotherClientUnderAKeysIdIsThatOthers) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  gateway().direct("PUT", "/" + index + "/_doc/" + ltse::document_id(contract::key(1)),
+                   original_source(to_string(contract::key(2)), 3232236001));
+  ASSERT_EQ(replica.clients().size(), 1u);
+  EXPECT_EQ(contract::outcome(replica.commit(SetClientEnabled{contract::key(1), false})), "not found publicKey");
+  EXPECT_EQ(contract::outcome(replica.commit(RemoveClient{contract::key(1)})), "not found publicKey");
+  EXPECT_TRUE(replica.commit(SetClientEnabled{contract::key(2), false}));
+  EXPECT_TRUE(replica.commit(RemoveClient{contract::key(2)}));
+}
+
 // --- Reservations.
 
 TEST(Reservation, OfAnInsertionThatNeverFinishedIsTakenAfterAWhile) {
