@@ -41,6 +41,7 @@ struct LtseStore::Pass {
   std::span<Status> statuses;
   std::vector<std::size_t> which;                         ///< of them are passed
   bool repeated = false;                                  ///< what is changed or removed was sent before
+  bool absent = false;                                    ///< a client was not found
   std::vector<std::vector<StoredClient>> documents = {};  ///< for each of `which`, as read
   std::vector<Write> writes = {};
   std::vector<ltse::Written> written = {};
@@ -50,6 +51,8 @@ struct LtseStore::Pass {
 };
 
 namespace {
+
+constexpr std::string_view kNobodyId = "nobody";
 
 const PublicKey& key_of(const Mutation& mutation) {
   if (const auto* insert = std::get_if<InsertClient>(&mutation)) return insert->client.public_key;
@@ -122,6 +125,11 @@ Status LtseStore::run_pass(Pass& pass, Deadline deadline) {
   pass.insertions.reserve(pass.which.size());
   for (std::size_t k = 0; k < pass.which.size(); ++k) {
     std::visit([&](const auto& mutation) { plan(pass, k, mutation); }, pass.mutations[pass.which[k]]);
+  }
+  // A get sees what may not be on the disk yet, or an old copy of a cluster that has split. A change after it proves
+  // that what it saw is so: the deletion of a document that never is.
+  if (pass.absent) {
+    pass.writes.push_back({.kind = Write::Kind::kDelete, .document = {indices_.clients, std::string(kNobodyId)}});
   }
   if (pass.writes.empty()) return {};
   auto written = server_.write(pass.writes, deadline);
@@ -240,7 +248,9 @@ void LtseStore::plan(Pass& pass, std::size_t k, const RemoveClient& remove) {
   pass.statuses[mutation] = {};
   if (pass.documents[k].empty()) {
     // Gone since it was sent: by us, though the answer said otherwise, or by another at the same moment.
-    if (!pass.repeated) pass.statuses[mutation] = fail(client_not_found(remove.public_key));
+    if (pass.repeated) return;
+    pass.statuses[mutation] = fail(client_not_found(remove.public_key));
+    pass.absent = true;
     return;
   }
   Pass::Change change{mutation, remove.public_key, {}, {}};
@@ -265,6 +275,7 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   pass.statuses[mutation] = {};
   if (documents.empty()) {
     pass.statuses[mutation] = fail(client_not_found(set.public_key));
+    pass.absent = true;
     return;
   }
   std::sort(documents.begin(), documents.end(),
@@ -348,6 +359,7 @@ Status LtseStore::undo_refused(Pass& pass, Deadline deadline) {
 void LtseStore::finish_changes(Pass& pass, Deadline deadline) {
   std::vector<Claim> released;
   std::vector<Write> told;
+  if (pass.absent) tell_gone(told, pass.written.back().version.seq_no, PublicKey());
   for (const Pass::Change& change : pass.changes) {
     for (const std::size_t i : change.writes) {
       const bool deleted = pass.writes[i].kind == Write::Kind::kDelete && pass.written[i].done();

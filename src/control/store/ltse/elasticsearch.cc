@@ -279,8 +279,8 @@ Result<std::vector<std::size_t>> Elasticsearch::write_some(std::span<const Write
       written = {Written::Outcome::kDone, version_of(result)};
     } else if (status == kConflictStatus) {
       written = {Written::Outcome::kConflict, {}};
-    } else if (status == kMissingStatus && writes[which[k]].kind == Write::Kind::kDelete) {
-      written = {Written::Outcome::kMissing, {}};
+    } else if (status == kMissingStatus && find(result, "_seq_no") != nullptr) {  // without: the index is missing
+      written = {Written::Outcome::kMissing, version_of(result)};
     } else {
       return fail(ErrorCode::kUnavailable, "the LTSE at " + server().display() + " refuses a change (" +
                                                std::to_string(status) + "): " + text(find(result, "error", "reason")));

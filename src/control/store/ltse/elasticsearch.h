@@ -55,7 +55,7 @@ struct Write {
 struct Written {
   enum class Outcome { kDone, kConflict, kMissing };
   Outcome outcome = Outcome::kDone;
-  Version version = {};  ///< of kDone
+  Version version = {};  ///< but of kConflict; a deletion that found nothing has a number too
   bool done() const { return outcome == Outcome::kDone; }
 };
 

@@ -215,6 +215,22 @@ TEST_F(LtseFault, RefusesAnIndexThatAnswersBeforeItIsOnTheDisk) {
   EXPECT_EQ(contents.error().field, "LTSE_INDEX");
 }
 
+// What a get sees may not be on the disk yet, or may be an old copy's: a server that cannot write cannot prove it.
+TEST_F(LtseFault, AnswersForAClientOnlyWhileTheServerCanWrite) {
+  ASSERT_TRUE(replica_.commit(InsertClient{contract::client(1)}));
+  const std::vector<Mutation> mutations{SetClientEnabled{contract::key(1), true}, RemoveClient{contract::key(2)},
+                                        SetClientEnabled{contract::key(3), true}};
+  const auto outcomes = [&] {
+    std::vector<std::string> each;
+    for (const Mutation& mutation : mutations) each.push_back(contract::outcome(replica_.commit(mutation)));
+    return each;
+  };
+  gateway().direct("PUT", "/" + index_ + "/_settings", R"({"index.blocks.write":true})");
+  EXPECT_EQ(outcomes(), std::vector<std::string>(3, "unavailable "));
+  gateway().direct("PUT", "/" + index_ + "/_settings", R"({"index.blocks.write":null})");
+  EXPECT_EQ(outcomes(), (std::vector<std::string>{"ok", "not found publicKey", "not found publicKey"}));
+}
+
 TEST_F(LtseFault, FailsWhileTheIndexIsReadOnlyAndRecovers) {
   gateway().direct("PUT", "/" + index_ + "/_settings", R"({"index.blocks.read_only_allow_delete":true})");
   EXPECT_EQ(contract::outcome(replica_.commit(InsertClient{contract::client(1)})), "unavailable ");
