@@ -273,13 +273,15 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   const std::size_t mutation = pass.which[k];
   std::vector<StoredClient>& documents = pass.documents[k];
   pass.statuses[mutation] = {};
-  if (documents.empty()) {
+  const auto is_hidden = [&](const StoredClient& stored) { return hidden_.contains(stored.document.id); };
+  std::sort(documents.begin(), documents.end(), [&](const StoredClient& a, const StoredClient& b) {
+    return is_hidden(a) != is_hidden(b) ? is_hidden(a) : ltse::precedes(b, a);
+  });
+  if (documents.empty() || is_hidden(documents.back())) {
     pass.statuses[mutation] = fail(client_not_found(set.public_key));
     pass.absent = true;
     return;
   }
-  std::sort(documents.begin(), documents.end(),
-            [](const StoredClient& a, const StoredClient& b) { return ltse::precedes(b, a); });
   Pass::Change change{mutation, set.public_key, {}, {}};
   for (const StoredClient& stored : documents) {
     const bool served = &stored == &documents.back();

@@ -69,6 +69,7 @@ Result<Changes> LtseFeed::changes_until(const Revision& now) {
     const auto key = PublicKey::parse(text_member(document.source, "clientPublicKey"));
     // An unknown document of the original's is found by a load() alone.
     if (!key || (document.id != document_id(*key) && !foreign_.knows(document.id))) return everything;
+    if (foreign_.is_entangled(document_id(*key))) return everything;
     changes.keys.push_back(*key);
   }
   std::vector<std::int64_t> gone;
@@ -78,6 +79,9 @@ Result<Changes> LtseFeed::changes_until(const Revision& now) {
   const auto keys = ask_whose(gone);
   if (!keys) return fail(keys.error());
   if (!*keys) return everything;
+  for (const PublicKey& key : **keys) {
+    if (foreign_.is_entangled(document_id(key))) return everything;
+  }
   changes.keys.insert(changes.keys.end(), (*keys)->begin(), (*keys)->end());
   return changes;
 }

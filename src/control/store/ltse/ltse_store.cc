@@ -208,6 +208,7 @@ Result<Contents> LtseStore::load() {
 
   Contents contents;
   std::vector<StoredClient> stored;
+  std::unordered_set<std::string> entangled;
   const Status scanned = server_.scan(indices_.clients, [&](ltse::Document document) {
     std::string id = document.id;
     newest_ = std::max(newest_, document.version.seq_no);
@@ -225,17 +226,21 @@ Result<Contents> LtseStore::load() {
   for (const StoredClient& each : stored) {
     if (is_foreign(each)) foreign.push_back({each.document.id, each.client.public_key, each.client.address});
   }
-  foreign_.replace(foreign);
-  if (Status alone = drop_losers(stored, contents.faults, in(kLoadTime)); !alone) return fail(std::move(alone).error());
+  if (Status alone = drop_losers(stored, contents.faults, entangled, in(kLoadTime)); !alone) {
+    return fail(std::move(alone).error());
+  }
+  foreign_.replace(foreign, std::move(entangled));
   std::sort(contents.faults.begin(), contents.faults.end());  // a scan has no order, and known faults are told once
   contents.clients.reserve(stored.size());
   for (StoredClient& each : stored) contents.clients.push_back(std::move(each.client));
   return contents;
 }
 
-/// Of clients that share a key, an address or a name, leaves the one that is served. An insertion that lost its
-/// reservation to another never counts.
-Status LtseStore::drop_losers(std::vector<StoredClient>& clients, std::vector<std::string>& faults, Deadline deadline) {
+/// Of clients that share a key, an address or a name, leaves the one that is served, and tells of all that they are
+/// entangled. One that is not served keeps nothing from others. An insertion that lost its reservation to another never
+/// counts.
+Status LtseStore::drop_losers(std::vector<StoredClient>& clients, std::vector<std::string>& faults,
+                              std::unordered_set<std::string>& entangled, Deadline deadline) {
   std::sort(clients.begin(), clients.end(), ltse::precedes);
   hidden_.clear();
   for (bool with_reservations = true;; with_reservations = false) {
@@ -245,14 +250,23 @@ Status LtseStore::drop_losers(std::vector<StoredClient>& clients, std::vector<st
     std::vector<std::size_t> losers, contested;
     for (std::size_t i = 0; i < clients.size(); ++i) {
       const Client& client = clients[i].client;
-      const auto key = keys.try_emplace(client.public_key, i).first;
-      const auto address = addresses.try_emplace(client.address, i).first;
-      const auto name = client.name.empty() ? names.end() : names.try_emplace(client.name, i).first;
-      const std::size_t winner = std::min({key->second, address->second, name == names.end() ? i : name->second});
-      if (winner == i) continue;
+      const auto holder = [i](const auto& holders, const auto& value) {
+        const auto found = holders.find(value);
+        return found != holders.end() ? found->second : i;
+      };
+      const std::size_t rivals[] = {holder(keys, client.public_key), holder(addresses, client.address),
+                                    holder(names, client.name)};
+      if (std::all_of(std::begin(rivals), std::end(rivals), [i](std::size_t rival) { return rival == i; })) {
+        keys.emplace(client.public_key, i);
+        addresses.emplace(client.address, i);
+        if (!client.name.empty()) names.emplace(client.name, i);
+        continue;
+      }
       losers.push_back(i);
-      contested.insert(contested.end(), {i, key->second, address->second, name == names.end() ? i : name->second});
+      contested.push_back(i);
+      contested.insert(contested.end(), std::begin(rivals), std::end(rivals));
     }
+    for (const std::size_t i : contested) entangled.insert(ltse::document_id(clients[i].client.public_key));
     if (losers.empty()) return {};
 
     if (with_reservations) {

@@ -64,7 +64,7 @@ class LtseStore final : public SharedStore {
   bool note_refused(const ltse::StoredClient& stored);
   void tell_gone(std::vector<ltse::Write>& writes, std::int64_t number, const PublicKey& key);
   Status drop_losers(std::vector<ltse::StoredClient>& clients, std::vector<std::string>& faults,
-                     ltse::Deadline deadline);
+                     std::unordered_set<std::string>& entangled, ltse::Deadline deadline);
   std::string describe_document(const std::string& id) const;
 
   Status commit_some(std::span<const Mutation> mutations, std::span<Status> statuses, ltse::Deadline deadline);

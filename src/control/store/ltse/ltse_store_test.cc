@@ -164,6 +164,40 @@ TEST_F(OriginalsIndex, OfAClientStoredTwiceTheLastEnabledIsServedAndBothObey) {
   EXPECT_EQ(other.clients().size(), 4u);
 }
 
+TEST_F(OriginalsIndex, OfTwoClientsWithOneAddressTheUnservedIsAnsweredAsUnknownUntilTheOtherGoes) {
+  put("first", original_source(to_string(contract::key(1)), 3232236001));
+  put("second", original_source(to_string(contract::key(2)), 3232236001));
+  Replica other(index_);
+  const auto is_served = [](Replica& replica, int number) {
+    const std::vector<Client> clients = replica.clients();
+    return std::any_of(clients.begin(), clients.end(),
+                       [&](const Client& c) { return c.public_key == contract::key(number); });
+  };
+  for (Replica* each : {&replica_, &other}) {
+    EXPECT_TRUE(is_served(*each, 2));
+    EXPECT_FALSE(is_served(*each, 1));
+    EXPECT_EQ(contract::outcome(each->commit(SetClientEnabled{contract::key(1), true})), "not found publicKey");
+    EXPECT_EQ(contract::outcome(each->commit(SetClientEnabled{contract::key(1), false})), "not found publicKey");
+  }
+  FollowedFeed feed(*replica_.store), own_feed(*other.store);
+  ASSERT_TRUE(other.commit(RemoveClient{contract::key(2)}));
+  EXPECT_TRUE(feed.tells({contract::key(2)}));
+  EXPECT_TRUE(own_feed.tells({contract::key(2)}));
+  EXPECT_EQ(feed.everythings(), 1u) << "its key alone tells nothing of the one that waits for its address";
+  EXPECT_EQ(own_feed.everythings(), 1u);
+  EXPECT_TRUE(is_served(replica_, 1));
+}
+
+TEST_F(OriginalsIndex, ADuplicateThatIsNotServedKeepsNoAddressFromOthers) {
+  put("other", original_source(to_string(contract::key(2)), 3232236001));
+  put("twice-1", original_source(to_string(contract::key(1)), 3232236001));
+  put("twice-2", original_source(to_string(contract::key(1)), 3232236002));
+  const auto contents = replica_.store->load();
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->clients.size(), 6u);
+  EXPECT_EQ(contents->faults.size(), 1u);
+}
+
 TEST_F(OriginalsIndex, DocumentsWithFaultsAreNamedAndLeft) {
   put("no-key", R"x({"clientPublicKey":"$(reboot)","clientIP":1,"allowedIPs":"","enabled":true})x");
   put("no-address", R"({"clientPublicKey":"zkGExWC69z6gQquPZSXXbHsOfnrCdNfXfgBbL//olxU=","enabled":true})");
