@@ -385,11 +385,8 @@ Result<std::vector<Document>> Elasticsearch::changed(const std::string& index, s
   if (Status refreshed = refresh(index, deadline); !refreshed) return fail(std::move(refreshed).error());
   const json::object range{{"range", {{"_seq_no", {{"gt", after}, {"lte", until}}}}}};
   Result<Reply> reply = call(HttpMethod::kPost, "/" + index + "/_search",
-                             json::serialize(json::object{{"query", range},
-                                                          {"size", limit},
-                                                          {"sort", {"_doc"}},
-                                                          {"_source", {"clientPublicKey"}},
-                                                          {"seq_no_primary_term", true}}),
+                             json::serialize(json::object{
+                                 {"query", range}, {"size", limit}, {"sort", {"_doc"}}, {"seq_no_primary_term", true}}),
                              deadline);
   if (!reply) return fail(std::move(reply).error());
   json::array* hits = hits_of(reply->body);

@@ -57,20 +57,23 @@ Result<Changes> LtseFeed::changes_until(const Revision& now) {
   const std::int64_t from = known_.checkpoints.front(), to = now.checkpoints.front();
   if (to <= from || to - from > static_cast<std::int64_t>(kMaxChangedKeys)) return everything;
   const auto count = static_cast<std::size_t>(to - from);
-  const auto documents = server_.changed(indices_.clients, from, to, count, poll_deadline());
+  auto documents = server_.changed(indices_.clients, from, to, count, poll_deadline());
   if (!documents) return fail(documents.error());
 
   Changes changes;
   std::vector<bool> found(count, false);
-  for (const Document& document : *documents) {
+  for (Document& document : *documents) {
     const std::int64_t place = document.version.seq_no - from - 1;
     if (place < 0 || place >= to - from) return everything;
     found[static_cast<std::size_t>(place)] = true;
-    const auto key = PublicKey::parse(text_member(document.source, "clientPublicKey"));
-    // An unknown document of the original's is found by a load() alone.
-    if (!key || (document.id != document_id(*key) && !foreign_.knows(document.id))) return everything;
-    if (foreign_.is_entangled(document_id(*key))) return everything;
-    changes.keys.push_back(*key);
+    // A document that is no client, or was none, and an unknown one of the original's: a load() alone tells of them.
+    const auto stored = parse_client(std::move(document));
+    if (!stored || foreign_.is_entangled(stored->document.id)) return everything;
+    const PublicKey& key = stored->client.public_key;
+    const std::string our_id = document_id(key);
+    if (stored->document.id != our_id && !foreign_.knows(stored->document.id)) return everything;
+    if (foreign_.is_entangled(our_id)) return everything;
+    changes.keys.push_back(key);
   }
   std::vector<std::int64_t> gone;
   for (std::int64_t number = from + 1; number <= to; ++number) {

@@ -214,6 +214,7 @@ Result<Contents> LtseStore::load() {
     newest_ = std::max(newest_, document.version.seq_no);
     auto client = ltse::parse_client(std::move(document));
     if (!client) {
+      entangled.insert(id);
       contents.faults.push_back(describe_document(id) + ": " + client.error().message);
     } else if (!note_refused(*client)) {
       stored.push_back(std::move(*client));

@@ -272,6 +272,19 @@ TEST_F(LtseFeed, TellsOfADeletionOfAnOriginalsClientByItsKeyAlone) {
   EXPECT_EQ(replica_.store->read({{original_key(0)}})->front(), std::nullopt);
 }
 
+TEST_F(LtseFeed, TellsEverythingWhereAFaultComesAndWhereItGoes) {
+  const std::string place = "/" + index_ + "/_doc/" + ltse::document_id(contract::key(1));
+  const std::string whole = json::serialize(ltse::to_source(contract::client(1), "attempt"));
+  FollowedFeed feed(*replica_.store);
+  gateway().direct("PUT", place, R"({"clientPublicKey":")" + to_string(contract::key(1)) + R"("})");
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+  EXPECT_EQ(feed.everythings(), 1u);
+  EXPECT_EQ(replica_.store->load()->faults.size(), 1u);
+  gateway().direct("PUT", place, whole);
+  EXPECT_TRUE(feed.tells({contract::key(1)}));
+  EXPECT_EQ(feed.everythings(), 2u);
+}
+
 // --- Documents that hold what their `_id` does not say.
 
 TEST(LtseDocument, ADamagedOneUnderAKeysIdCanBeDeleted) {
