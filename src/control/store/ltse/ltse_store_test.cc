@@ -335,6 +335,19 @@ TEST(Reservation, OfAClientThatIsThereIsNeverTaken) {
   }
 }
 
+TEST(Reservation, OfAnEarlierInsertionOfTheSameClientIsTakenAfterAWhile) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  ASSERT_TRUE(replica.store->load());
+  const Client client = contract::client(1);
+  gateway().direct("PUT", "/" + index + "-gateway/_doc/name%20client%201",
+                   R"({"holder":")" + ltse::document_id(client.public_key) + R"(","attempt":"earlier"})");
+  EXPECT_EQ(contract::outcome(replica.commit(InsertClient{client})), "already exists name");
+  replica.clock.moved += ltse::kOrphanAge;
+  EXPECT_TRUE(replica.commit(InsertClient{client}));
+  EXPECT_EQ(replica.clients(), std::vector{client});
+}
+
 TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
   const std::string index = fresh_index();
   Replica replica(index);

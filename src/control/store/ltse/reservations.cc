@@ -1,5 +1,6 @@
 #include "control/store/ltse/reservations.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace vpn::control::ltse {
@@ -7,6 +8,16 @@ namespace {
 
 boost::json::object to_source(const Claim& claim) {
   return {{"holder", claim.holder}, {"attempt", claim.attempt}};
+}
+
+/// Whether the client that a reservation names is there, by the same insertion, and uses the value.
+bool is_used(const Claim& claim, const Document& reservation, const std::optional<Document>& holder) {
+  if (!holder) return false;
+  const auto stored = parse_client(*holder);
+  if (!stored) return true;  // who knows what it uses
+  if (stored->attempt != text_member(reservation.source, "attempt")) return false;
+  const std::vector<Claim> used = claims_of(stored->client, stored->attempt);
+  return std::any_of(used.begin(), used.end(), [&](const Claim& each) { return each.id == claim.id; });
 }
 
 }  // namespace
@@ -22,15 +33,9 @@ Write Reservations::creation(const Claim& claim) const {
   return {.kind = Write::Kind::kCreate, .document = place(claim), .source = to_source(claim)};
 }
 
-/// Whether the client that a reservation names does not use the value, and has not for kOrphanAge.
+/// Whether no client that the reservation's insertion made uses the value, and none has for kOrphanAge.
 bool Reservations::is_orphan(const Claim& claim, const Document& reservation, const std::optional<Document>& holder) {
-  if (holder) {
-    const auto stored = parse_client(*holder);
-    if (!stored) return false;
-    for (const Claim& used : claims_of(stored->client, stored->attempt)) {
-      if (used.id == claim.id) return false;
-    }
-  }
+  if (is_used(claim, reservation, holder)) return false;
   if (watched_.size() >= kMaxWatched) watched_.clear();
   const auto [sighting, is_new] = watched_.try_emplace(claim.id, Sighting{reservation.version, clock_.now()});
   if (sighting->second.version != reservation.version) sighting->second = {reservation.version, clock_.now()};
