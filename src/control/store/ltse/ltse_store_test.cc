@@ -348,6 +348,19 @@ TEST(Reservation, OfAnEarlierInsertionOfTheSameClientIsTakenAfterAWhile) {
   EXPECT_EQ(replica.clients(), std::vector{client});
 }
 
+// As a gateway that is killed leaves them: its own insertion, and a reservation of another's that came to nothing.
+TEST(Reservation, ThatNoClientUsesHidesNobody) {
+  const std::string index = fresh_index();
+  Replica replica(index);
+  ASSERT_TRUE(replica.store->load());
+  const Client client = contract::client(1);
+  gateway().direct("PUT", "/" + index + "/_doc/" + ltse::document_id(client.public_key),
+                   json::serialize(ltse::to_source(client, "killed")));
+  gateway().direct("PUT", "/" + index + "-gateway/_doc/ip%20192.168.2.1", R"({"holder":"gone","attempt":"other"})");
+  EXPECT_EQ(replica.clients(), std::vector{client});
+  EXPECT_EQ(replica.store->read({{client.public_key}})->front(), client) << "load() and read() serve the same";
+}
+
 TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
   const std::string index = fresh_index();
   Replica replica(index);

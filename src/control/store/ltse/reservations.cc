@@ -103,22 +103,34 @@ Status Reservations::release(std::span<const Claim> claims, std::vector<Write> b
 
 Result<std::vector<bool>> Reservations::held_by_others(std::span<const StoredClient* const> clients,
                                                        Deadline deadline) {
-  std::vector<DocumentId> ids;
+  std::vector<Claim> claims;
   std::vector<std::size_t> claimants;
+  std::vector<DocumentId> ids;
   for (std::size_t i = 0; i < clients.size(); ++i) {
     if (clients[i]->attempt.empty()) continue;  // the original reserves nothing
-    for (const Claim& claim : claims_of(clients[i]->client, clients[i]->attempt)) {
+    for (Claim& claim : claims_of(clients[i]->client, clients[i]->attempt)) {
       ids.push_back(place(claim));
+      claims.push_back(std::move(claim));
       claimants.push_back(i);
     }
   }
-  std::vector<bool> others(clients.size(), false);
   const auto reservations = server_.get(ids, deadline);
   if (!reservations) return fail(reservations.error());
-  for (std::size_t k = 0; k < reservations->size(); ++k) {
+
+  std::vector<std::size_t> contested;
+  ids.clear();
+  for (std::size_t k = 0; k < claims.size(); ++k) {
     const std::optional<Document>& reservation = (*reservations)[k];
-    const std::size_t i = claimants[k];
-    if (reservation && text_member(reservation->source, "attempt") != clients[i]->attempt) others[i] = true;
+    if (!reservation || text_member(reservation->source, "attempt") == claims[k].attempt) continue;
+    contested.push_back(k);
+    ids.push_back({indices_.clients, text_member(reservation->source, "holder")});
+  }
+  const auto holders = server_.get(ids, deadline);
+  if (!holders) return fail(holders.error());
+  std::vector<bool> others(clients.size(), false);
+  for (std::size_t n = 0; n < contested.size(); ++n) {
+    const std::size_t k = contested[n];
+    if (is_used(claims[k], *(*reservations)[k], (*holders)[n])) others[claimants[k]] = true;
   }
   return others;
 }
