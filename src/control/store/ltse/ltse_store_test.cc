@@ -15,8 +15,11 @@ namespace {
 
 namespace json = boost::json;
 
+// A store is loaded before it is used: to make the indices takes longer than a commit may on a busy machine.
+
 class LtseUnderTest final : public StoreUnderTest {
  public:
+  LtseUnderTest() { EXPECT_TRUE(replica_->store->load()); }
   Store& store() override { return *replica_->store; }
   void reopen() override { replica_ = std::make_unique<Replica>(index_); }
 
@@ -27,6 +30,7 @@ class LtseUnderTest final : public StoreUnderTest {
 
 class TwoReplicas final : public SharedStoreUnderTest {
  public:
+  TwoReplicas() { EXPECT_TRUE(first_.store->load()); }
   SharedStore& first() override { return *first_.store; }
   SharedStore& second() override { return *second_.store; }
 
@@ -140,6 +144,7 @@ TEST_F(OriginalsIndex, WhatWeWriteTheOriginalReads) {
 
   const std::string index_of_our_making = fresh_index();
   Replica fresh(index_of_our_making);
+  ASSERT_TRUE(fresh.store->load());
   ASSERT_TRUE(fresh.commit(InsertClient{ours}));
   EXPECT_EQ(found_by_the_original(index_of_our_making, ours.public_key), 1);
 }
@@ -223,6 +228,7 @@ TEST_F(OriginalsIndex, AFeedTellsOfItsClients) {
 class LtseFeed : public testing::Test {
  protected:
   LtseFeed() {
+    EXPECT_TRUE(other_.store->load());
     for (int i = 1; i <= 3; ++i) EXPECT_TRUE(other_.commit(InsertClient{contract::client(i)}));
     EXPECT_EQ(replica_.clients().size(), 3u);
   }
@@ -326,6 +332,7 @@ TEST(Reservation, OfAnInsertionThatNeverFinishedIsTakenAfterAWhile) {
 
 TEST(Reservation, OfAClientThatIsThereIsNeverTaken) {
   Replica replica(fresh_index());
+  ASSERT_TRUE(replica.store->load());
   ASSERT_TRUE(replica.commit(InsertClient{contract::client(1)}));
   Client heir = contract::client(2);
   heir.address = contract::client(1).address;
@@ -364,7 +371,7 @@ TEST(Reservation, ThatNoClientUsesHidesNobody) {
 TEST(Reservation, ADocumentThatLostItsAddressToAnotherIsNotServed) {
   const std::string index = fresh_index();
   Replica replica(index);
-  ASSERT_TRUE(replica.store->load()) << "making the index may take longer than a commit";
+  ASSERT_TRUE(replica.store->load());
   ASSERT_TRUE(replica.commit(InsertClient{contract::client(1)}));
   Client loser = contract::client(2);
   loser.address = contract::client(1).address;
