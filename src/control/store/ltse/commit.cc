@@ -273,8 +273,7 @@ void LtseStore::plan(Pass& pass, std::size_t k, const SetClientEnabled& set) {
   const std::size_t mutation = pass.which[k];
   std::vector<StoredClient>& documents = pass.documents[k];
   pass.statuses[mutation] = {};
-  const auto is_hidden = [&](const StoredClient& stored) { return hidden_.contains(stored.document.id); };
-  std::sort(documents.begin(), documents.end(), [&](const StoredClient& a, const StoredClient& b) {
+  std::sort(documents.begin(), documents.end(), [this](const StoredClient& a, const StoredClient& b) {
     return is_hidden(a) != is_hidden(b) ? is_hidden(a) : ltse::precedes(b, a);
   });
   if (documents.empty() || is_hidden(documents.back())) {

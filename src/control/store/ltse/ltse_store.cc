@@ -185,6 +185,11 @@ Status LtseStore::take_back(std::vector<Write>& told, Deadline deadline) {
   return fail(ErrorCode::kUnavailable, "a refused client is being changed by another gateway");
 }
 
+bool LtseStore::is_hidden(const StoredClient& stored) const {
+  const auto hidden = hidden_.find(stored.document.id);
+  return hidden != hidden_.end() && hidden->second == stored.attempt;
+}
+
 /// Whether a document is that of an insertion which we refused, and which arrived late; it is then to be taken back.
 bool LtseStore::note_refused(const StoredClient& stored) {
   if (stored.confirmed || !refused_.contains(stored.attempt)) return false;
@@ -287,7 +292,7 @@ Status LtseStore::drop_losers(std::vector<StoredClient>& clients, std::vector<st
       faults.push_back(describe_document(dropped.document.id) + ": client " + to_string(dropped.client.public_key) +
                        " is there twice, or its address " + to_string(dropped.client.address) +
                        " or its name is another's; the other is served");
-      hidden_.insert(dropped.document.id);
+      hidden_.emplace(dropped.document.id, dropped.attempt);
       clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(*loser));
     }
     if (!with_reservations) return {};
@@ -312,9 +317,10 @@ Result<std::vector<std::optional<Client>>> LtseStore::read(std::span<const Publi
 
   std::vector<std::optional<StoredClient>> best(keys.size());
   for (std::size_t k = 0; k < documents->size(); ++k) {
-    if (!(*documents)[k] || hidden_.contains((*documents)[k]->id)) continue;
+    if (!(*documents)[k]) continue;
     auto stored = ltse::parse_client(std::move(*(*documents)[k]));
-    if (!stored || stored->client.public_key != keys[positions[k]] || note_refused(*stored)) continue;
+    if (!stored || stored->client.public_key != keys[positions[k]] || is_hidden(*stored)) continue;
+    if (note_refused(*stored)) continue;
     std::optional<StoredClient>& holder = best[positions[k]];
     if (!holder || ltse::precedes(*stored, *holder)) holder = std::move(*stored);
   }

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -61,6 +62,7 @@ class LtseStore final : public SharedStore {
   Status find_clients(ltse::Deadline deadline);
   Status settle(ltse::Deadline deadline);
   Status take_back(std::vector<ltse::Write>& told, ltse::Deadline deadline);
+  bool is_hidden(const ltse::StoredClient& stored) const;
   bool note_refused(const ltse::StoredClient& stored);
   void tell_gone(std::vector<ltse::Write>& writes, std::int64_t number, const PublicKey& key);
   Status drop_losers(std::vector<ltse::StoredClient>& clients, std::vector<std::string>& faults,
@@ -90,7 +92,9 @@ class LtseStore final : public SharedStore {
   bool prepared_ = false;
   std::vector<Unsettled> unsettled_;
   std::unordered_set<std::string> refused_;  ///< attempts taken back; their requests may still arrive
-  std::unordered_set<std::string> hidden_;   ///< documents that lost their address or name to another, by id
+  /// Documents that lost their key, address or name to another: their ids, and the attempt that each was of, for one of
+  /// ours may be deleted and made anew.
+  std::unordered_map<std::string, std::string> hidden_;
 };
 
 }  // namespace vpn::control

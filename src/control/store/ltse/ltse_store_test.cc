@@ -193,6 +193,17 @@ TEST_F(OriginalsIndex, OfTwoClientsWithOneAddressTheUnservedIsAnsweredAsUnknownU
   EXPECT_TRUE(is_served(replica_, 1));
 }
 
+TEST_F(OriginalsIndex, AClientThatWasNotServedIsMadeAnewAndServed) {
+  const Client client = contract::client(1);
+  ASSERT_TRUE(replica_.commit(InsertClient{client}));
+  put("again", original_source(to_string(client.public_key), 3232236001));
+  ASSERT_EQ(replica_.store->load()->faults.size(), 1u);
+  ASSERT_TRUE(replica_.commit(RemoveClient{client.public_key}));
+  ASSERT_TRUE(replica_.commit(InsertClient{client}));
+  EXPECT_EQ(replica_.store->read({{client.public_key}})->front(), client);
+  EXPECT_TRUE(replica_.commit(SetClientEnabled{client.public_key, true}));
+}
+
 TEST_F(OriginalsIndex, ADuplicateThatIsNotServedKeepsNoAddressFromOthers) {
   put("other", original_source(to_string(contract::key(2)), 3232236001));
   put("twice-1", original_source(to_string(contract::key(1)), 3232236001));
