@@ -31,7 +31,7 @@ using boost::system::error_code;
 using Request = http::request<http::string_body>;
 using Response = http::response<http::string_body>;
 
-constexpr int kStartPatience_ms = 120'000;
+constexpr int kStartPatience_ms = 300'000;
 constexpr std::string_view kRoot = "/nosql/api";
 
 void run_java(const std::string& directory, int port_pipe) {
