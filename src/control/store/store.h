@@ -107,8 +107,8 @@ class SharedStore : public Store {
 
   // load(): kUnavailable while the store is away. commit(): when the store goes away in the middle, a mutation may have
   // been applied although its status is kUnavailable; before anything else succeeds, an insertion of that kind is taken
-  // back, so that a client whose creation was refused is not there. Addresses and names are unique among replicas:
-  // kAlreadyExists is the answer to the loser.
+  // back, unless another replica has enabled or disabled the client meanwhile, and so answered for it. Addresses and
+  // names are unique among replicas: kAlreadyExists is the answer to the loser.
 
   /// A feed that misses no change after its return. kUnavailable. The feed may outlive neither the store nor stop().
   virtual Result<std::unique_ptr<ChangeFeed>> follow() = 0;
