@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "control/api/request_body.h"
 #include "control/api/request_parser.h"
-#include "control/service/client_name.h"
+#include "control/model/client_name.h"
 #include "fuzz/input.h"
 #include "fuzz/message.h"
 

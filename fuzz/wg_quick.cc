@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/check.h"
-#include "control/service/client_name.h"
+#include "control/model/client_name.h"
 #include "fuzz/input.h"
 #include "fuzz/message.h"
 #include "quick/plan.h"

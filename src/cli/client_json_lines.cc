@@ -9,12 +9,10 @@
 
 #include "base/text.h"
 #include "cli/flat_json.h"
-#include "cli/setting_values.h"
 #include "cli/timestamp.h"
-#include "control/service/client_name.h"
+#include "control/model/client_name.h"
 #include "control/service/client_table.h"
 #include "control/service/secret_text.h"
-#include "engine/crypto/x25519.h"
 
 namespace vpn::cli {
 namespace {
@@ -79,7 +77,7 @@ constexpr auto kClientFields = std::to_array<Field<Client>>({
      [](const FlatValue& value, Client& out) {
        std::optional<PublicKey> key;
        if (read_parsed(value, key)) out.public_key = *key;
-       return key && !engine::crypto::is_low_order(*key);
+       return key && !key->is_zero();
      }},
     {"presharedKey", false, kKeyForm,
      [](const FlatValue& value, Client& out) {
@@ -91,12 +89,11 @@ constexpr auto kClientFields = std::to_array<Field<Client>>({
        if (read_parsed(value, address)) out.address = *address;
        return out.address.is_v4();
      }},
-    {"allowedIPs", true, "a comma-separated list of IP prefixes",
+    {"allowedIPs", true, "text, as the client was told it",
      [](const FlatValue& value, Client& out) {
        const SecretText* text = text_of(value);
        if (text != nullptr) out.allowed_ips = *text;
-       std::string normal_form;  // the client was told what stands there
-       return text != nullptr && parse_allowed_ips(*text, normal_form).empty();
+       return text != nullptr;
      }},
     {"name", false, "1 to 64 bytes of printable text, no space at an end, no key",
      [](const FlatValue& value, Client& out) {

@@ -30,7 +30,7 @@ using ReadText = std::function<Result<std::size_t>(std::span<char> out)>;
 Status write_json_lines(const Snapshot& snapshot, const WriteText& write);
 
 /// The whole of a text, or kInvalidArgument naming the line, with the field at fault: nothing is guessed, left out or
-/// mended. Errors of `read` come back as they are.
+/// mended. Takes what a store serves, the original's data included. Errors of `read` come back as they are.
 Result<Snapshot> read_json_lines(const ReadText& read, std::size_t max_clients = kMaxJsonLinesClients);
 
 }  // namespace vpn::cli

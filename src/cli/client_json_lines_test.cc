@@ -105,7 +105,7 @@ TEST(ClientJsonLines, NameTheLineAndTheFieldAtFault) {
       {changed("\"name\":", "\"presharedKey\":"), "presharedKey must be"},
       {changed("\"name\":\"client 1\"", "\"presharedKey\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\""),
        "presharedKey must be"},
-      {changed("::/0", "::/200"), "allowedIPs must be"},
+      {changed("\"0.0.0.0/0,::/0\"", "7"), "allowedIPs must be"},
       {changed("client 1", "a\\nb"), "name must be"},
       {changed("client 1", ""), "name must be"},
       {changed("client 1", std::string(65, 'a')), "name must be"},

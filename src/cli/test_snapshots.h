@@ -24,7 +24,9 @@ inline std::vector<control::Client> random_clients(int count, Random& random) {
     control::Client client = control::contract::many_client(i + 1);
     random.fill(MutableBytes(client.public_key.bytes).first(16));
     if (random.below(2) == 0) random.fill(client.preshared_key.emplace().reveal_mutable());
-    if (random.below(2) == 0) client.allowed_ips = "10.0.0.0/8, 2001:db8::/32";
+    // The original checked none.
+    constexpr const char* kLists[] = {"0.0.0.0/0,::/0", "10.0.0.0/8, 2001:db8::/32", "", "all"};
+    client.allowed_ips = kLists[random.below(std::size(kLists))];
     constexpr const char* kPieces[] = {"\"", "\\", "/", "J\xc3\xbcrgen", "\xf0\x9f\x90\xa7", "{}", "a b"};
     if (random.below(3) != 0) client.name = kPieces[random.below(std::size(kPieces))] + std::to_string(i);
     client.enabled = random.below(2) == 0;

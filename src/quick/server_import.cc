@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "cli/setting_values.h"
+#include "control/model/client_name.h"
 #include "control/service/address_pool.h"
-#include "control/service/client_name.h"
 #include "engine/crypto/x25519.h"
 
 namespace vpn::quick {

@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "base/check.h"
-#include "control/service/client_name.h"
+#include "control/model/client_name.h"
 #include "control/store/store_error.h"
 #include "engine/crypto/x25519.h"
 

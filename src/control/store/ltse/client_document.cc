@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/encoding.h"
+#include "control/model/client_name.h"
 
 namespace vpn::control::ltse {
 namespace {
@@ -98,6 +99,7 @@ Result<StoredClient> parse_client(Document document) {
   client.enabled = enabled->get_bool();
 
   client.name = text_member(source, "name");
+  if (!check_client_name(client.name)) return corrupt("name is no client's name");
   const json::value* created_at = source.if_contains("createdAt");
   if (created_at != nullptr && created_at->is_int64()) {
     client.created_at = WallTime(std::chrono::nanoseconds(created_at->get_int64()));

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "control/model/client_name.h"
 
 namespace vpn::control::mongodb {
 namespace {
@@ -82,6 +83,7 @@ Peer parse_peer(const bson_t& document) {
   if (enabled && !BSON_ITER_HOLDS_BOOL(&*enabled)) note("enabled is neither true nor false");
   peer.client.enabled = enabled && BSON_ITER_HOLDS_BOOL(&*enabled) && bson_iter_bool(&*enabled);
   peer.client.name = text_of(document, "name").value_or("");
+  if (!check_client_name(peer.client.name)) note("name is no client's name");
   peer.client.created_at = WallTime(std::chrono::nanoseconds(integer_of(document, "createdAt")));
   if (!fault.empty()) peer.fault = name_of_document(*id) + ": " + fault;
   return peer;

@@ -1,4 +1,4 @@
-#include "control/service/client_name.h"
+#include "control/model/client_name.h"
 
 #include <gtest/gtest.h>
 
