@@ -352,8 +352,9 @@ std::vector<Status> MongoStore::commit(std::span<const Mutation> mutations) {
   for (int overtaken = 0; status && !open.empty();) {
     const std::size_t before = open.size();
     status = run_wave(mutations, open, statuses, surely);
-    if (open.size() == before && ++overtaken == kMaxOvertaken) {
-      status = fail(ErrorCode::kUnavailable, "another gateway changes the same clients at this moment; try again");
+    if (!status || open.size() < before || ++overtaken < kMaxOvertaken) continue;
+    for (const std::size_t place : std::exchange(open, {})) {
+      statuses[place] = fail(ErrorCode::kConflict, "Another gateway changes the client at this moment; try again");
     }
   }
   if (!status) {

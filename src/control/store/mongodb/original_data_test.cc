@@ -153,6 +153,17 @@ TEST_F(OriginalData, OpensBesideIndexesAndNamesThatAreNotOurs) {
   EXPECT_EQ(commit(*store, RemoveClient{kTwice}), "ok");
 }
 
+// Stands for a client that others never cease to change: no write of ours can name the stamp that is there.
+TEST_F(OriginalData, AClientThatIsContendedForIsRefusedAloneAndTheStoreIsWell) {
+  const std::string key = to_string(contract::key(1));
+  store_documents({"{\"clientPublicKey\": \"" + key + R"(", "presharedKey": "undefined", "clientIP": 2.0, )" +
+                   R"("allowedIPs": "", "enabled": true, "writeId": "x"})"});
+  const auto store = open();
+  load(*store);
+  EXPECT_EQ(commit(*store, RemoveClient{contract::key(1)}), "conflict ");
+  EXPECT_EQ(commit(*store, InsertClient{contract::client(2)}), "ok");
+}
+
 TEST_F(OriginalData, RemovingRemovesEveryDocumentOfTheKey) {
   store_documents(original_documents());
   EXPECT_EQ(commit(*open(), RemoveClient{kTwice}), "ok");
@@ -193,13 +204,14 @@ TEST_F(OriginalData, NamesFaultyDocumentsLeavesThemAndServesTheRest) {
   add(key + R"(, "clientIP": 4294967296.0)" + rest);
   add(key + R"(, "clientIP": 3.0, "allowedIPs": "", "enabled": true)");
   add(key + R"(, "clientIP": 3.0, "presharedKey": "undefined", "allowedIPs": "", "enabled": "yes")");
+  add(key + R"(, "clientIP": 3.0, "name": "a\nb")" + rest);
   add(key + R"(, "clientIP": 3232247894.0)" + rest);  // the address of the first
   store_documents(stored);
   const std::vector<std::string> before = documents();
   const auto store = open();
   const Contents contents = load(*store);
   EXPECT_EQ(contents.clients.size(), 3u);
-  EXPECT_EQ(contents.faults.size(), 10u);
+  EXPECT_EQ(contents.faults.size(), 11u);
   EXPECT_THAT(contents.faults, testing::Contains(HasSubstr("clientIP is missing")));
   EXPECT_THAT(contents.faults, testing::Contains(HasSubstr("address 192.168.48.86 of another")));
   EXPECT_EQ(documents(), before);
