@@ -109,6 +109,7 @@ class SharedStore : public Store {
   // been applied although its status is kUnavailable; before anything else succeeds, an insertion of that kind is taken
   // back, unless another replica has enabled or disabled the client meanwhile, and so answered for it. Addresses and
   // names are unique among replicas: kAlreadyExists is the answer to the loser.
+  // kConflict, for a mutation that was not applied since others kept overtaking it.
 
   /// A feed that misses no change after its return. kUnavailable. The feed may outlive neither the store nor stop().
   virtual Result<std::unique_ptr<ChangeFeed>> follow() = 0;
