@@ -1,7 +1,6 @@
 #include "cli/flat_json.h"
 
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdint>
 #include <utility>
 

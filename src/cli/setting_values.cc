@@ -142,9 +142,7 @@ Fault parse_address(std::string_view value, IpAddress& out) {
 }
 
 Fault parse_interface(std::string_view value, std::string& out) {
-  if (!is_interface_name(value)) {
-    return "is not an interface name of up to 15 letters, digits and _=+.-";
-  }
+  if (!is_interface_name(value)) return "is not an interface name of up to 15 letters, digits and _=+.-";
   out = value;
   return {};
 }

@@ -6,9 +6,8 @@
 //   allowedIPs       string
 //   enabled          bool
 //   _id              string   the public key: ours alone, so that the server itself keeps keys unique
-//   createdAt        int64    nanoseconds since 1970: ours alone; the unique indexes (of a name: where there is one)
-//   hold
-//                             where it is
+//   createdAt        int64    nanoseconds since 1970: ours alone; the unique indexes hold where it is (that of names:
+//                             where there is a name too)
 //   name             string   when there is one
 //   writeId          ObjectId who wrote it last (stamp.h); also on an original's document that we changed
 //   takenBack        date     no client: an insertion with an unknown end was undone here. Removed by the server later
