@@ -146,9 +146,12 @@ Result<OpenTunnel> open_tunnel(const cli::Settings& settings, const Clock& clock
   } else {
     (void)tunnel::KernelTunnel::remove(settings.wg_interface);  // ours, of a life with TUNNEL=kernel
   }
-  auto userspace = tunnel::UserspaceTunnel::open({settings.wg_interface, settings.wg_mtu_bytes}, clock, random, logger);
+  const engine::DeviceOptions options{.interface_name = settings.wg_interface,
+                                      .mtu_bytes = settings.wg_mtu_bytes,
+                                      .workers = settings.engine_workers.value_or(engine::default_workers())};
+  auto userspace = tunnel::UserspaceTunnel::open(options, clock, random, logger);
   if (!userspace) return fail(std::move(userspace.error()));
-  logger.info("our own engine carries the packets", {{"why", why}});
+  logger.info("our own engine carries the packets", {{"why", why}, {"workers", std::to_string(options.workers)}});
   const int closed_fd = (*userspace)->closed_fd();
   return OpenTunnel{*std::move(userspace), closed_fd};
 }

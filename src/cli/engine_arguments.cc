@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <optional>
 
 #include "cli/engine_command.h"
 #include "cli/log_sink.h"
@@ -33,6 +34,13 @@ int run_engine_command(const Arguments& arguments) {
   std::string name;
   if (const Fault fault = parse_interface(options.interface_name, name); !fault.empty()) {
     return report({ErrorCode::kInvalidArgument, "the interface's name " + fault + "; for example wg0"}, kUsageError);
+  }
+  if (const char* workers = std::getenv("ENGINE_WORKERS"); workers != nullptr && *workers != '\0') {
+    std::optional<std::size_t> count;
+    if (const Fault fault = parse_workers(workers, count); !fault.empty()) {
+      return report({ErrorCode::kInvalidArgument, "ENGINE_WORKERS " + fault + "; for example 2"}, kUsageError);
+    }
+    if (count) options.workers = *count;
   }
   const char* log_level = std::getenv("LOG_LEVEL");
   const std::unique_ptr<Logger> logger = engine_logger(log_level != nullptr ? log_level : "");

@@ -75,8 +75,8 @@ class Engine {
  public:
   explicit Engine(Logger& logger) : logger_(logger) {}
 
-  Status open(const std::string& interface_name) {
-    if (Status status = open_device(interface_name); !status) return status;
+  Status open(const EngineOptions& options) {
+    if (Status status = open_device(options.interface_name, options.workers); !status) return status;
     return open_socket();
   }
 
@@ -92,13 +92,13 @@ class Engine {
   }
 
  private:
-  Status open_device(const std::string& interface_name) {
+  Status open_device(const std::string& interface_name, std::size_t workers) {
     Result<UniqueFd> inherited = inherited_fd("WG_TUN_FD");
     if (!inherited) return fail(inherited.error());
-    auto tun = *inherited ? engine::io::LinuxTun::adopt(std::move(*inherited))
-                          : engine::io::LinuxTun::open(interface_name, engine::DeviceOptions().mtu_bytes);
-    if (!tun) return fail(tun.error());
-    auto device = engine::Device::run_on(std::move(*tun), clock_, random_, logger_);
+    auto tuns = *inherited ? engine::io::LinuxTun::adopt(std::move(*inherited))
+                           : engine::io::LinuxTun::open(interface_name, engine::DeviceOptions().mtu_bytes, workers);
+    if (!tuns) return fail(tuns.error());
+    auto device = engine::Device::run_on(std::move(*tuns), clock_, random_, logger_);
     if (!device) return fail(device.error());
     device_ = std::move(*device);
     return {};
@@ -133,7 +133,7 @@ void print_error(std::string_view message) {
 int run_in_foreground(const EngineOptions& options, Logger& logger) {
   const StopSignals signals;
   Engine engine(logger);
-  if (Status status = engine.open(options.interface_name); !status) {
+  if (Status status = engine.open(options); !status) {
     print_error(status.error().message);
     return 1;
   }
@@ -179,7 +179,7 @@ int run_as_child(const EngineOptions& options, Logger& logger, UniqueFd pipe) {
   ::setsid();
   const StopSignals signals;
   Engine engine(logger);
-  if (Status status = engine.open(options.interface_name); !status) {
+  if (Status status = engine.open(options); !status) {
     (void)tell(pipe, status.error().message);
     return 1;
   }

@@ -8,12 +8,14 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/device.h"
 
 namespace vpn::cli {
 
 struct EngineOptions {
   std::string interface_name;
   bool foreground = false;
+  std::size_t workers = engine::default_workers();
 };
 
 /// Creates the interface and its UAPI socket and serves both until either is removed, or SIGTERM or SIGINT comes.
@@ -22,7 +24,7 @@ struct EngineOptions {
 ///
 /// wireguard-go's environment variables work: WG_PROCESS_FOREGROUND=1 (as the option), LOG_LEVEL (silent, error,
 /// verbose; in the background without it nothing is logged), WG_TUN_FD and WG_UAPI_FD (descriptors of an open TUN
-/// device and of a listening UAPI socket to use).
+/// device, which then has one worker, and of a listening UAPI socket to use).
 int run_engine(const EngineOptions& options, Logger& logger);
 
 /// The same in the background, whatever `options` says: returns when a child of this process serves the socket, or

@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/interface_name.h"
 #include "control/model/network.h"
+#include "engine/device.h"
 
 namespace vpn::cli {
 namespace {
@@ -152,6 +153,15 @@ Fault parse_mtu(std::string_view value, bool has_ipv6, int& out_bytes) {
   if (!mtu || *mtu < kMinMtuBytes) return "is not a number of bytes from 576 to 65475";
   if (has_ipv6 && *mtu < kMinIpv6MtuBytes) return "is less than the 1280 that IPv6 needs, and WG_SUBNET6 is set";
   out_bytes = static_cast<int>(*mtu);
+  return {};
+}
+
+Fault parse_workers(std::string_view value, std::optional<std::size_t>& out) {
+  out.reset();
+  if (value == "auto") return {};
+  const auto count = parse_decimal(value, engine::kMaxWorkers);
+  if (!count || *count == 0) return "is neither auto nor a number from 1 to 64";
+  out = static_cast<std::size_t>(*count);
   return {};
 }
 

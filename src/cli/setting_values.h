@@ -35,6 +35,8 @@ Fault parse_address(std::string_view value, IpAddress& out);  ///< any but a mul
 Fault parse_interface(std::string_view value, std::string& out);
 /// 576 to 65475; with IPv6 in the tunnel from 1280 on.
 Fault parse_mtu(std::string_view value, bool has_ipv6, int& out_bytes);
+/// "auto", which leaves `out` empty, or 1 to 64.
+Fault parse_workers(std::string_view value, std::optional<std::size_t>& out);
 /// Absolute.
 Fault parse_path(std::string_view value, std::filesystem::path& out);
 /// Absolute, and fits a sockaddr_un.

@@ -105,6 +105,8 @@ constexpr auto kSettings = std::to_array<Setting>({
                                         {"userspace", TunnelChoice::kUserspace}},
                                        s.tunnel);
      }},
+    {"ENGINE_WORKERS", "auto", "2", "Threads of our own engine that carry packets, 1 to 64; auto: one for each processor, up to 8",
+     [](std::string_view value, Settings& s) { return parse_workers(value, s.engine_workers); }},
     {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: their own",
      [](std::string_view value, Settings& s) {
        return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat);

@@ -40,6 +40,7 @@ struct Settings {
   std::uint16_t wg_port = 0;
   std::string wg_interface;
   int wg_mtu_bytes = 0;
+  std::optional<std::size_t> engine_workers;  ///< of our own engine; none: as many as processors
 
   // What clients are told
   std::string server_ip;          ///< address or host name; empty: detected

@@ -40,7 +40,8 @@ class SettingsTest : public testing::Test {
                              "LTSE",           "LTSE_URL",
                              "LTSE_URL_FILE",  "LTSE_INDEX",
                              "TUNNEL",         "NAT",
-                             "LOG_LEVEL",      "LOG_FORMAT"}) {
+                             "ENGINE_WORKERS", "LOG_LEVEL",
+                             "LOG_FORMAT"}) {
       ::unsetenv(name);
     }
     std::string pattern = (std::filesystem::temp_directory_path() / "settings-test-XXXXXX").string();
@@ -256,6 +257,9 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"LTSE", "yes", "is none of true, false"},
            {"TUNNEL", "boringtun", "is none of auto, kernel, userspace"},
            {"NAT", "true", "is none of on, off"},
+           {"ENGINE_WORKERS", "0", "is neither auto nor a number from 1 to 64"},
+           {"ENGINE_WORKERS", "65", "is neither auto nor a number from 1 to 64"},
+           {"ENGINE_WORKERS", "two", "is neither auto nor a number from 1 to 64"},
            {"LOG_LEVEL", "trace", "is none of debug, info, warn, warning, error"},
            {"LOG_FORMAT", "xml", "is none of text, json"},
        }) {
@@ -282,6 +286,8 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_TRUE(read_with("SERVER_IP", "fec0::1"));
   EXPECT_TRUE(read_with("API_ADDRESS", "::"));
   EXPECT_TRUE(read_with("API_ADDRESS", "0.0.0.0"));
+  EXPECT_EQ(read_with("ENGINE_WORKERS", "64")->engine_workers, 64u);
+  EXPECT_EQ(read_with("ENGINE_WORKERS", "auto")->engine_workers, std::nullopt);
   EXPECT_EQ(read_with("LOG_LEVEL", "warn")->log_level, LogLevel::kWarning);
   EXPECT_EQ(read_with("LOG_LEVEL", "warning")->log_level, LogLevel::kWarning);
   EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));

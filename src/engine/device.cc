@@ -1,7 +1,9 @@
 #include "engine/device.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -22,9 +24,10 @@ using protocol::PeerSnapshot;
 class Device::Impl {
  public:
   Impl(DeviceParts parts, const Clock& clock, Random& random, Logger& logger);
+  ~Impl();
   Status start();
 
-  const std::string& interface_name() const { return parts_.tun->name(); }
+  const std::string& interface_name() const { return parts_.tuns.front()->name(); }
   int closed_fd() const { return closed_.get(); }
 
   Status configure(const InterfaceUpdate& update);
@@ -32,6 +35,7 @@ class Device::Impl {
   InterfaceSnapshot snapshot() const;
   std::optional<PeerSnapshot> peer(const PublicKey& key) const { return interface_.snapshot_of(key); }
   CounterValues counters() const;
+  CounterValues worker_counters(std::size_t number) const { return workers_[number]->counters(); }
   std::vector<LearnedEndpoint> take_learned_endpoints();
   void on_learned_endpoints(std::function<void()> listener);
 
@@ -47,8 +51,9 @@ class Device::Impl {
   void follow_link();
   Status apply(const InterfaceUpdate& update);
   Status mark_sockets(std::uint32_t fwmark);
+  Result<io::UdpSockets> open_udp(std::uint16_t port, std::uint32_t fwmark) const;
   Status open_sockets();
-  void use_sockets(std::shared_ptr<io::Udp> sockets);
+  void use_sockets(io::UdpSockets sockets);
   void set_up(bool up);
   void send_actions();
 
@@ -65,13 +70,13 @@ class Device::Impl {
   bool configured_ = false;  ///< a port or a key was set
   std::uint16_t port_ = 0;
   std::uint32_t fwmark_ = 0;
-  std::shared_ptr<io::Udp> sockets_;
-  Status listening_;  ///< the last attempt to open them
+  io::UdpSockets sockets_;  ///< a worker's each, or none
+  Status listening_;        ///< the last attempt to open them
   protocol::Actions actions_;
   Outbox outbox_;
   Counters counters_;  ///< of what is sent under mutex_
 
-  std::unique_ptr<Worker> worker_;  ///< last: its thread ends before anything it uses
+  std::vector<std::unique_ptr<Worker>> workers_;  ///< the first keeps house
 };
 
 Device::Impl::Impl(DeviceParts parts, const Clock& clock, Random& random, Logger& logger)
@@ -81,21 +86,28 @@ Device::Impl::Impl(DeviceParts parts, const Clock& clock, Random& random, Logger
       interface_(random),
       closed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
+// The housekeeper last, for the others wake it.
+Device::Impl::~Impl() {
+  while (!workers_.empty()) workers_.pop_back();
+}
+
 Status Device::Impl::start() {
   if (!closed_) return fail(system_error("cannot make an eventfd", errno));
-  interface_.set_mtu(static_cast<std::size_t>(parts_.tun->mtu_bytes()));
-  Result<std::unique_ptr<Worker>> worker =
-      Worker::create(*parts_.tun, interface_, clock_,
-                     {.tun_gone = [this] { close(); }, .learned_endpoints = [this] { on_learned(); }});
-  if (!worker) return fail(worker.error());
-  worker_ = std::move(*worker);
+  interface_.set_mtu(static_cast<std::size_t>(parts_.tuns.front()->mtu_bytes()));
+  for (const std::unique_ptr<io::Tun>& tun : parts_.tuns) {
+    Result<std::unique_ptr<Worker>> worker = Worker::create(
+        *tun, interface_, clock_, {.tun_gone = [this] { close(); }, .learned_endpoints = [this] { on_learned(); }},
+        workers_.empty() ? nullptr : workers_.front().get());
+    if (!worker) return fail(worker.error());
+    workers_.push_back(std::move(*worker));
+  }
   if (parts_.link) {
-    worker_->watch(parts_.link->fd(), [this] { on_link_news(); });
+    workers_.front()->watch(parts_.link->fd(), [this] { on_link_news(); });
   } else {
     const std::lock_guard lock(mutex_);
     set_up(true);
   }
-  worker_->start("wg-worker-0");
+  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->start("wg-worker-" + std::to_string(i));
   return {};
 }
 
@@ -106,7 +118,7 @@ Status Device::Impl::configure(const InterfaceUpdate& update) {
     if (Status status = apply(update); !status) return status;
   }
   // Old sockets are gone on return, so that their port is free again.
-  worker_->await_sockets();
+  for (const auto& worker : workers_) worker->await_sockets();
   return {};
 }
 
@@ -117,13 +129,13 @@ Status Device::Impl::apply(const InterfaceUpdate& update) {
   const bool reopen = update.listen_port && *update.listen_port != port_;
 
   // What can fail comes first; a link that is down only finds out whether the port is free.
-  std::shared_ptr<io::Udp> opened;
-  if (reopen || (up_ && configured && sockets_ == nullptr)) {
-    Result<std::shared_ptr<io::Udp>> sockets = parts_.open_udp(port, fwmark);
+  io::UdpSockets opened;
+  if (reopen || (up_ && configured && sockets_.empty())) {
+    Result<io::UdpSockets> sockets = open_udp(port, fwmark);
     if (!sockets) return fail(sockets.error());
     opened = std::move(*sockets);
   }
-  const bool remark = fwmark != fwmark_ && opened == nullptr;
+  const bool remark = fwmark != fwmark_ && opened.empty();
   if (remark) {
     if (Status status = mark_sockets(fwmark); !status) return status;
   }
@@ -138,28 +150,35 @@ Status Device::Impl::apply(const InterfaceUpdate& update) {
   configured_ = configured;
   fwmark_ = fwmark;
   port_ = port;
-  if (opened != nullptr && up_) use_sockets(std::move(opened));
+  if (!opened.empty() && up_) use_sockets(std::move(opened));
   send_actions();
   return {};
 }
 
 Status Device::Impl::mark_sockets(std::uint32_t fwmark) {
-  return sockets_ == nullptr ? Status() : sockets_->set_fwmark(fwmark);
+  for (const auto& sockets : sockets_) {
+    if (Status status = sockets->set_fwmark(fwmark); !status) return status;
+  }
+  return {};
 }
 
-void Device::Impl::use_sockets(std::shared_ptr<io::Udp> sockets) {
+Result<io::UdpSockets> Device::Impl::open_udp(std::uint16_t port, std::uint32_t fwmark) const {
+  return parts_.open_udp(port, fwmark, workers_.size());
+}
+
+void Device::Impl::use_sockets(io::UdpSockets sockets) {
   // A free port that was taken stays ours over down and up, as in the kernel (socket.c: wg_socket_reinit).
-  if (sockets != nullptr) port_ = sockets->port();
+  if (!sockets.empty()) port_ = sockets.front()->port();
   listening_ = {};
-  sockets_ = sockets;
-  worker_->use_sockets(std::move(sockets));
+  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->use_sockets(sockets.empty() ? nullptr : sockets[i]);
+  sockets_ = std::move(sockets);
 }
 
 void Device::Impl::set_up(bool up) {
   if (up == up_) return;
   up_ = up;
   if (!up) {
-    use_sockets(nullptr);
+    use_sockets({});
   } else if (listening_ = open_sockets(); !listening_) {
     logger_.error("cannot listen; the next configuration or link up tries again",
                   {{"interface", interface_name()}, {"error", listening_.error().message}});
@@ -171,17 +190,17 @@ void Device::Impl::set_up(bool up) {
 
 Status Device::Impl::open_sockets() {
   if (!configured_) return {};
-  Result<std::shared_ptr<io::Udp>> sockets = parts_.open_udp(port_, fwmark_);
+  Result<io::UdpSockets> sockets = open_udp(port_, fwmark_);
   if (!sockets) return fail(sockets.error());
   use_sockets(std::move(*sockets));
   return {};
 }
 
-// And has the worker look at the deadlines, which may have moved.
+// And has the housekeeper look at the deadlines, which may have moved.
 void Device::Impl::send_actions() {
   outbox_.add(actions_);
-  outbox_.send(sockets_.get(), counters_);
-  worker_->wake();
+  outbox_.send(sockets_.empty() ? nullptr : sockets_.front().get(), counters_);
+  workers_.front()->wake();
 }
 
 void Device::Impl::on_link_news() {
@@ -218,8 +237,8 @@ InterfaceSnapshot Device::Impl::snapshot() const {
 }
 
 CounterValues Device::Impl::counters() const {
-  CounterValues values = worker_->counters();
-  values += counters_.values();
+  CounterValues values = counters_.values();
+  for (const auto& worker : workers_) values += worker->counters();
   values += {.counts = {}, .drops = interface_.quiet_drops()};
   return values;
 }
@@ -235,18 +254,23 @@ void Device::Impl::on_learned_endpoints(std::function<void()> listener) {
 
 // --- Device ---
 
-Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options, const Clock& clock, Random& random,
-                                             Logger& logger) {
-  Result<std::unique_ptr<io::LinuxTun>> tun = io::LinuxTun::open(options.interface_name, options.mtu_bytes);
-  if (!tun) return fail(tun.error());
-  return run_on(std::move(*tun), clock, random, logger);
+std::size_t default_workers() {
+  cpu_set_t processors;
+  if (::sched_getaffinity(0, sizeof processors, &processors) != 0) return 1;  // more than 1,024 of them
+  return static_cast<std::size_t>(std::clamp(CPU_COUNT(&processors), 1, 8));
 }
 
-Result<std::unique_ptr<Device>> Device::run_on(std::unique_ptr<io::LinuxTun> tun, const Clock& clock, Random& random,
-                                               Logger& logger) {
-  Result<io::LinkWatcher> link = io::LinkWatcher::open(tun->fd());
+Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options, const Clock& clock, Random& random,
+                                             Logger& logger) {
+  Result<io::TunQueues> tuns = io::LinuxTun::open(options.interface_name, options.mtu_bytes, options.workers);
+  if (!tuns) return fail(tuns.error());
+  return run_on(std::move(*tuns), clock, random, logger);
+}
+
+Result<std::unique_ptr<Device>> Device::run_on(io::TunQueues tuns, const Clock& clock, Random& random, Logger& logger) {
+  Result<io::LinkWatcher> link = io::LinkWatcher::open(tuns.front()->fd());
   if (!link) return fail(link.error());
-  return assemble({std::move(tun), io::LinuxUdp::open, std::move(*link)}, clock, random, logger);
+  return assemble({std::move(tuns), io::LinuxUdp::open, std::move(*link)}, clock, random, logger);
 }
 
 Result<std::unique_ptr<Device>> Device::assemble(DeviceParts parts, const Clock& clock, Random& random,
@@ -276,6 +300,9 @@ std::optional<PeerSnapshot> Device::peer(const PublicKey& key) const {
 }
 CounterValues Device::counters() const {
   return impl_->counters();
+}
+CounterValues Device::worker_counters(std::size_t number) const {
+  return impl_->worker_counters(number);
 }
 std::vector<LearnedEndpoint> Device::take_learned_endpoints() {
   return impl_->take_learned_endpoints();

@@ -16,18 +16,21 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "engine/counters.h"
+#include "engine/io/tun.h"
 #include "engine/protocol/config.h"
 
 namespace vpn::engine {
 
-namespace io {
-class LinuxTun;
-}
 struct DeviceParts;
+
+constexpr std::size_t kMaxWorkers = 64;
+/// One for each processor that this process may run on, and no more than 8: each has some hundred KB of buffers.
+std::size_t default_workers();
 
 struct DeviceOptions {
   std::string interface_name = "wg0";  ///< at most 15 characters of [a-zA-Z0-9_=+.-]
   int mtu_bytes = 1420;
+  std::size_t workers = default_workers();  ///< 1 to kMaxWorkers
 };
 
 class Device {
@@ -36,9 +39,8 @@ class Device {
   /// taken, kUnavailable without /dev/net/tun. clock, random and logger outlive the device.
   static Result<std::unique_ptr<Device>> open(const DeviceOptions& options, const Clock& clock, Random& random,
                                               Logger& logger);
-  /// The same on a TUN device that exists already.
-  static Result<std::unique_ptr<Device>> run_on(std::unique_ptr<io::LinuxTun> tun, const Clock& clock, Random& random,
-                                                Logger& logger);
+  /// The same on the queues of a TUN device that exists already, a worker for each.
+  static Result<std::unique_ptr<Device>> run_on(io::TunQueues tuns, const Clock& clock, Random& random, Logger& logger);
   /// The same on parts of the caller's (device_parts.h).
   static Result<std::unique_ptr<Device>> assemble(DeviceParts parts, const Clock& clock, Random& random,
                                                   Logger& logger);
@@ -58,6 +60,8 @@ class Device {
   std::optional<protocol::PeerSnapshot> peer(const PublicKey& key) const;
   /// What passed and what was dropped since open().
   CounterValues counters() const;
+  /// What one worker, number < DeviceOptions::workers, had of it.
+  CounterValues worker_counters(std::size_t number) const;
 
   std::vector<protocol::LearnedEndpoint> take_learned_endpoints();
   /// Called on an engine thread when there are learned endpoints to take, at most once per batch; it must only post or

@@ -11,7 +11,7 @@
 namespace vpn::engine {
 
 struct DeviceParts {
-  std::unique_ptr<io::Tun> tun;
+  io::TunQueues tuns;  ///< as many workers are run
   io::UdpOpener open_udp;
   std::optional<io::LinkWatcher> link;  ///< none: the link is up from the start
 };

@@ -8,23 +8,17 @@
 #include <mutex>
 #include <thread>
 
-#include "engine/crypto/x25519.h"
-#include "engine/device_parts.h"
-#include "engine/io/memory_link.h"
-#include "engine/io/test_packets.h"
+#include "engine/test_machine.h"
 
 namespace vpn::engine {
 namespace {
 
-using io::MemoryTun;
 using io::test::Bytes;
 using io::test::make_packet;
 using io::test::PacketSpec;
 using protocol::InterfaceUpdate;
 using protocol::PeerUpdate;
 using namespace std::chrono_literals;
-
-constexpr auto kPatience = 10'000ms;
 
 /// Sockets that tell which source address each datagram was to leave by, and may refuse it as the kernel refuses one
 /// that is gone.
@@ -36,11 +30,12 @@ class WatchedUdp final : public io::Udp {
   };
   WatchedUdp(std::shared_ptr<io::Udp> sockets, Watch& watch) : sockets_(std::move(sockets)), watch_(watch) {}
   static io::UdpOpener opener(io::UdpOpener inner, Watch& watch) {
-    return [inner = std::move(inner), &watch](std::uint16_t port,
-                                              std::uint32_t fwmark) -> Result<std::shared_ptr<io::Udp>> {
-      auto sockets = inner(port, fwmark);
-      if (!sockets) return sockets;
-      return std::shared_ptr<io::Udp>(std::make_shared<WatchedUdp>(std::move(*sockets), watch));
+    return [inner = std::move(inner), &watch](std::uint16_t port, std::uint32_t fwmark, std::size_t count) {
+      auto opened = inner(port, fwmark, count);
+      if (opened) {
+        for (auto& sockets : *opened) sockets = std::make_shared<WatchedUdp>(std::move(sockets), watch);
+      }
+      return opened;
     };
   }
 
@@ -61,54 +56,9 @@ class WatchedUdp final : public io::Udp {
   Watch& watch_;
 };
 
-/// A machine: a device on memory links, with a key.
-struct Machine {
-  Machine(io::MemoryNetwork& network, const char* address, Random& random_source)
-      : random(random_source), opener(network.opener(*IpAddress::parse(address))) {
-    private_key = crypto::generate_private_key(random);
-    public_key = crypto::derive_public_key(private_key);
-    start();
-  }
-
-  // A new life with the same key, and nothing configured.
-  void start() {
-    device.reset();
-    auto memory_tun = std::make_unique<MemoryTun>("wg0", 1420);
-    tun = memory_tun.get();
-    auto opened = Device::assemble({std::move(memory_tun), opener, std::nullopt}, clock, random, logger);
-    EXPECT_TRUE(opened);
-    device = std::move(*opened);
-  }
-
-  InterfaceUpdate own_key() const {
-    InterfaceUpdate update;
-    update.private_key = private_key;
-    return update;
-  }
-  PeerUpdate as_peer(const char* allowed_ip) const {
-    PeerUpdate peer;
-    peer.public_key = public_key;
-    peer.allowed_ips = {{*IpPrefix::parse(allowed_ip)}};
-    return peer;
-  }
-  // The packets of the next write to the TUN device.
-  std::vector<Bytes> next_written(std::chrono::milliseconds patience = kPatience) const {
-    const auto packet = tun->next_written(patience);
-    return packet ? io::test::expand(packet->bytes, packet->offload) : std::vector<Bytes>();
-  }
-
-  SystemClock clock;
-  NullLogger logger;
-  Random& random;
-  io::UdpOpener opener;
-  PrivateKey private_key;
-  PublicKey public_key;
-  MemoryTun* tun = nullptr;
-  std::unique_ptr<Device> device;
-};
-
-/// Two machines that know each other: 10.0.0.1 calls 10.0.0.2, which listens on port 51820 of 192.0.2.2.
-class DeviceTest : public testing::Test {
+/// Two machines of one or several workers that know each other: 10.0.0.1 calls 10.0.0.2, which listens on port 51820 of
+/// 192.0.2.2.
+class DeviceTest : public testing::TestWithParam<std::size_t> {
  protected:
   DeviceTest() {
     configure_server();
@@ -127,21 +77,23 @@ class DeviceTest : public testing::Test {
 
   SystemRandom random_;
   io::MemoryNetwork network_;
-  Machine client_{network_, "192.0.2.1", random_};
-  Machine server_{network_, "192.0.2.2", random_};
+  Machine client_{network_, "192.0.2.1", random_, GetParam()};
+  Machine server_{network_, "192.0.2.2", random_, GetParam()};
 };
+
+INSTANTIATE_TEST_SUITE_P(Workers, DeviceTest, testing::Values(1, 4), testing::PrintToStringParamName());
 
 const PacketSpec kToServer{.source = "10.0.0.1", .destination = "10.0.0.2", .payload_bytes = 1000};
 const PacketSpec kToClient{.source = "10.0.0.2", .destination = "10.0.0.1", .payload_bytes = 1000};
 
-TEST_F(DeviceTest, CarriesPacketsBothWays) {
+TEST_P(DeviceTest, CarriesPacketsBothWays) {
   client_.tun->inject({make_packet(kToServer), {}});
   EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
   server_.tun->inject({make_packet(kToClient), {}});
   EXPECT_EQ(client_.next_written(), std::vector<Bytes>{make_packet(kToClient)});
 }
 
-TEST_F(DeviceTest, CarriesASuperPacketAsItsSegments) {
+TEST_P(DeviceTest, CarriesASuperPacketAsItsSegments) {
   PacketSpec spec = kToServer;
   spec.payload_bytes = 60'000;
   io::Offload offload;
@@ -159,7 +111,7 @@ TEST_F(DeviceTest, CarriesASuperPacketAsItsSegments) {
   EXPECT_EQ(client_.device->counters()[Counter::kTunPacketsRead], sent.size());
 }
 
-TEST_F(DeviceTest, CompletesAPartialChecksum) {
+TEST_P(DeviceTest, CompletesAPartialChecksum) {
   io::Offload offload;
   const Bytes packet = io::test::make_super_packet(kToServer, 1000, offload);
   offload.segmentation = io::Segmentation::kNone;
@@ -167,7 +119,7 @@ TEST_F(DeviceTest, CompletesAPartialChecksum) {
   EXPECT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
 }
 
-TEST_F(DeviceTest, CountsAndDropsMetadataThatContradictsThePacket) {
+TEST_P(DeviceTest, CountsAndDropsMetadataThatContradictsThePacket) {
   client_.tun->inject({make_packet(kToServer), {.segmentation = io::Segmentation::kUdp, .segment_bytes = 1}});
   client_.tun->inject({make_packet(kToServer), {.checksum_partial = true, .checksum_start = 5000}});
   client_.tun->inject({make_packet(kToServer), {}});
@@ -175,7 +127,7 @@ TEST_F(DeviceTest, CountsAndDropsMetadataThatContradictsThePacket) {
   EXPECT_EQ(client_.device->counters()[Counter::kTunMalformed], 2u);
 }
 
-TEST_F(DeviceTest, TellsTheSenderThatNobodyHasTheDestination) {
+TEST_P(DeviceTest, TellsTheSenderThatNobodyHasTheDestination) {
   PacketSpec spec = kToServer;
   spec.destination = "10.0.0.99";
   client_.tun->inject({make_packet(spec), {}});
@@ -187,7 +139,7 @@ TEST_F(DeviceTest, TellsTheSenderThatNobodyHasTheDestination) {
   EXPECT_EQ(client_.device->counters()[Counter::kIcmpSent], 1u);
 }
 
-TEST_F(DeviceTest, TellsTheSenderThatThePeersAddressIsUnknown) {
+TEST_P(DeviceTest, TellsTheSenderThatThePeersAddressIsUnknown) {
   server_.tun->inject({make_packet(kToClient), {}});
   const auto answer = server_.next_written();
   ASSERT_EQ(answer.size(), 1u);
@@ -196,7 +148,7 @@ TEST_F(DeviceTest, TellsTheSenderThatThePeersAddressIsUnknown) {
 }
 
 // The client would notice only after 15 s; the server calls it as soon as it sees a packet of its earlier life.
-TEST_F(DeviceTest, GoesOnSoonAfterARestart) {
+TEST_P(DeviceTest, GoesOnSoonAfterARestart) {
   client_.tun->inject({make_packet(kToServer), {}});
   ASSERT_FALSE(server_.next_written().empty());
   server_.start();
@@ -210,11 +162,11 @@ TEST_F(DeviceTest, GoesOnSoonAfterARestart) {
   EXPECT_EQ(arrived, std::vector<Bytes>{make_packet(kToServer)});
 }
 
-TEST_F(DeviceTest, TellsOnceOfEndpointsThatWereLearned) {
+TEST_P(DeviceTest, TellsOnceOfEndpointsThatWereLearned) {
   std::mutex mutex;
   std::condition_variable told;
   int calls = 0;
-  Machine other(network_, "192.0.2.3", random_);
+  Machine other(network_, "192.0.2.3", random_, GetParam());
   other.device->on_learned_endpoints([&] {
     const std::lock_guard lock(mutex);
     ++calls;
@@ -244,8 +196,8 @@ TEST_F(DeviceTest, TellsOnceOfEndpointsThatWereLearned) {
   EXPECT_EQ(to_string(learned[0].endpoint.address), "192.0.2.1");
 }
 
-TEST_F(DeviceTest, KeepsEverythingWhenThePortIsTaken) {
-  auto taken = network_.opener(*IpAddress::parse("192.0.2.1"))(777, 0);
+TEST_P(DeviceTest, KeepsEverythingWhenThePortIsTaken) {
+  auto taken = network_.opener(*IpAddress::parse("192.0.2.1"))(777, 0, 1);
   ASSERT_TRUE(taken);
   InterfaceUpdate update;
   update.listen_port = 777;
@@ -280,7 +232,9 @@ class DeviceSourceTest : public DeviceTest {
   WatchedUdp::Watch watch_;
 };
 
-TEST_F(DeviceSourceTest, AnswersFromTheAddressThatWasCalledUntilItIsRefused) {
+INSTANTIATE_TEST_SUITE_P(Workers, DeviceSourceTest, testing::Values(1, 4), testing::PrintToStringParamName());
+
+TEST_P(DeviceSourceTest, AnswersFromTheAddressThatWasCalledUntilItIsRefused) {
   EXPECT_TRUE(next_has_source());
   EXPECT_TRUE(next_has_source());
   watch_.refuse = true;
@@ -289,7 +243,7 @@ TEST_F(DeviceSourceTest, AnswersFromTheAddressThatWasCalledUntilItIsRefused) {
   EXPECT_EQ(server_.device->counters()[Counter::kUdpSourceRetries], 1u);
 }
 
-TEST_F(DeviceSourceTest, ForgetsItWithANewMark) {
+TEST_P(DeviceSourceTest, ForgetsItWithANewMark) {
   EXPECT_TRUE(next_has_source());
   InterfaceUpdate update;
   update.fwmark = 7;
@@ -297,7 +251,7 @@ TEST_F(DeviceSourceTest, ForgetsItWithANewMark) {
   EXPECT_FALSE(next_has_source());
 }
 
-TEST_F(DeviceSourceTest, ForgetsItWithANewPort) {
+TEST_P(DeviceSourceTest, ForgetsItWithANewPort) {
   EXPECT_TRUE(next_has_source());
   InterfaceUpdate update;
   update.listen_port = 51821;
@@ -305,7 +259,7 @@ TEST_F(DeviceSourceTest, ForgetsItWithANewPort) {
   EXPECT_FALSE(next_has_source());
 }
 
-TEST_F(DeviceTest, GivesAPortBackAtOnce) {
+TEST_P(DeviceTest, GivesAPortBackAtOnce) {
   for (int i = 0; i < 50; ++i) {
     InterfaceUpdate update;
     update.listen_port = static_cast<std::uint16_t>(1000 + i % 2);
@@ -315,14 +269,14 @@ TEST_F(DeviceTest, GivesAPortBackAtOnce) {
   }
 }
 
-TEST_F(DeviceTest, ShowsTheFreePortItTook) {
+TEST_P(DeviceTest, ShowsTheFreePortItTook) {
   EXPECT_NE(client_.device->snapshot().listen_port, 0);
   EXPECT_EQ(server_.device->snapshot().listen_port, 51820);
   EXPECT_EQ(server_.device->snapshot().public_key, server_.public_key);
 }
 
 // The session stands before the client's port begins to change: an answer to an old port is lost, as it should be.
-TEST_F(DeviceTest, LosesNoPacketToConfigurationUnderTraffic) {
+TEST_P(DeviceTest, LosesNoPacketToConfigurationUnderTraffic) {
   client_.tun->inject({make_packet(kToServer), {}});
   ASSERT_EQ(server_.next_written(), std::vector<Bytes>{make_packet(kToServer)});
 

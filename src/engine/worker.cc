@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <limits>
 
 #include "base/check.h"
 #include "base/thread.h"
@@ -23,9 +22,6 @@ constexpr std::size_t kHandshakeBudget = 4;
 constexpr std::chrono::milliseconds kPause{1};
 // Walking all peers to forget their source addresses must not come with every batch.
 constexpr std::chrono::seconds kForgetPause{1};
-// More handshakes wait than can be counted: some came since the last look.
-constexpr std::size_t kUncounted = std::numeric_limits<std::size_t>::max();
-
 // A timerfd or eventfd that is readable is read, whatever its count.
 void drain(int fd) {
   std::uint64_t count = 0;
@@ -34,11 +30,12 @@ void drain(int fd) {
 
 }  // namespace
 
-Worker::Worker(io::Tun& tun, protocol::Interface& interface, const Clock& clock, Events events)
+Worker::Worker(io::Tun& tun, protocol::Interface& interface, const Clock& clock, Events events, Worker* housekeeper)
     : tun_(tun),
       interface_(interface),
       clock_(clock),
       events_(std::move(events)),
+      housekeeper_(housekeeper == nullptr ? this : housekeeper),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -46,8 +43,8 @@ Worker::Worker(io::Tun& tun, protocol::Interface& interface, const Clock& clock,
       receiver_(tun, interface, aead_, counters_) {}
 
 Result<std::unique_ptr<Worker>> Worker::create(io::Tun& tun, protocol::Interface& interface, const Clock& clock,
-                                               Events events) {
-  std::unique_ptr<Worker> worker(new Worker(tun, interface, clock, std::move(events)));
+                                               Events events, Worker* housekeeper) {
+  std::unique_ptr<Worker> worker(new Worker(tun, interface, clock, std::move(events), housekeeper));
   if (!worker->epoll_ || !worker->timer_ || !worker->wake_) {
     return fail(system_error("cannot make the engine's epoll, timer and event", errno));
   }
@@ -95,7 +92,14 @@ void Worker::run() {
   while (!stopping_.load(std::memory_order_acquire)) {
     const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), epoll_timeout_ms());
     for (int i = 0; i < count; ++i) handle(static_cast<Source>(ready[static_cast<std::size_t>(i)].data.u32));
-    run_slow_path();
+    const protocol::Moment now = this->now();
+    if (housekeeper_ == this) {
+      keep_house(now);
+    } else {
+      call_housekeeper();
+    }
+    forget_refused_sources(now.boot);
+    if (interface_.has_learned_endpoints()) events_.learned_endpoints();
   }
 }
 
@@ -111,12 +115,12 @@ void Worker::handle(Source source) {
     case Source::kUdpV4:
     case Source::kUdpV6: {
       const IpFamily family = source == Source::kUdpV4 ? IpFamily::kV4 : IpFamily::kV6;
-      if (sockets_ != nullptr && receiver_.run(*sockets_, family, now())) handshakes_waiting_ = kUncounted;
+      if (sockets_ != nullptr && receiver_.run(*sockets_, family, now())) expect_handshakes();
       return;
     }
     case Source::kTimer:
       drain(timer_.get());
-      armed_ = Instant::max();
+      armed_.store(Instant::max());
       return;
     case Source::kWake:
       drain(wake_.get());
@@ -134,23 +138,33 @@ void Worker::read_tun() {
   events_.tun_gone();
 }
 
-void Worker::run_slow_path() {
-  const protocol::Moment now = this->now();
+// Both sides store what is theirs before they load the other's, all sequentially consistent: either this sees a timer
+// set too late, or the housekeeper, who sets it, the new deadline.
+void Worker::call_housekeeper() {
+  if (interface_.next_deadline() < housekeeper_->armed_.load()) housekeeper_->wake();
+}
+
+// A flood wakes the housekeeper once for each of its looks.
+void Worker::expect_handshakes() {
+  const bool known = housekeeper_->handshakes_came_.exchange(true);
+  if (!known && housekeeper_ != this) housekeeper_->wake();
+}
+
+void Worker::keep_house(protocol::Moment now) {
   actions_.clear();
   process_handshakes(now);
   if (interface_.next_deadline() <= now.boot) interface_.expire(now, actions_);
   outbox_.add(actions_);
   outbox_.send(sockets_.get(), counters_);
-  forget_refused_sources(now.boot);
-  if (interface_.has_learned_endpoints()) events_.learned_endpoints();
   arm_timer(now.boot);
 }
 
 void Worker::process_handshakes(protocol::Moment now) {
-  if (handshakes_waiting_ == 0) return;
+  const bool came = handshakes_came_.load() && handshakes_came_.exchange(false);
+  if (!came && handshakes_waiting_ == 0) return;
   const std::size_t before = handshakes_waiting_;
   handshakes_waiting_ = interface_.process_handshakes(kHandshakeBudget, now, actions_);
-  handshakes_stalled_ = handshakes_waiting_ >= before;
+  handshakes_stalled_ = !came && handshakes_waiting_ >= before;
 }
 
 // A source address that the kernel refused to send from is gone, and for every peer that used it each message would
@@ -167,13 +181,13 @@ void Worker::forget_refused_sources(Instant now) {
 // call each. What is due even after expire() waits for another thread, or is of more peers than one turn takes.
 void Worker::arm_timer(Instant now) {
   const Instant deadline = std::max(interface_.next_deadline(), now + kPause);
-  if (deadline >= armed_) return;
+  if (deadline >= armed_.load()) return;
   const auto left = std::max<std::chrono::nanoseconds>(deadline - clock_.now(), std::chrono::nanoseconds(1));
   const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
   itimerspec setting{};
   setting.it_value = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
   CHECK(::timerfd_settime(timer_.get(), 0, &setting, nullptr) == 0);
-  armed_ = deadline;
+  armed_.store(deadline);
 }
 
 void Worker::adopt_sockets() {

@@ -1,9 +1,10 @@
-// The loop that moves packets: one thread that waits for the TUN device, the sockets, the next deadline and a word from
-// the device, and runs each batch to completion. Data comes before handshakes; an idle worker makes no system call.
+// The loop that moves packets: one thread that waits for its queue of the TUN device, its sockets, the next deadline
+// and a word from the device, and runs each batch to completion. Data comes before handshakes; an idle worker makes no
+// system call.
 //
-// Workers share nothing but the interface: each has its own buffers, AEAD engine and counters. The first one also runs
-// handshakes and timers. use_sockets(), await_sockets(), wake() and counters() are safe from any thread. Owned by the
-// device.
+// Workers share nothing but the interface: each has its own queue, sockets, buffers, AEAD engine and counters. One
+// keeps house for all: it runs handshakes and timers, and the others wake it when a batch of theirs has brought some
+// forward. use_sockets(), await_sockets(), wake() and counters() are safe from any thread. Owned by the device.
 #pragma once
 
 #include <atomic>
@@ -31,13 +32,13 @@ class Worker {
  public:
   /// Called on the worker's thread.
   struct Events {
-    std::function<void()> tun_gone;           ///< once
+    std::function<void()> tun_gone;           ///< once for each worker
     std::function<void()> learned_endpoints;  ///< after each batch, while there are some to take
   };
 
-  /// All outlive this.
+  /// All outlive this. `housekeeper`: the worker that keeps house; null: this one.
   static Result<std::unique_ptr<Worker>> create(io::Tun& tun, protocol::Interface& interface, const Clock& clock,
-                                                Events events);
+                                                Events events, Worker* housekeeper);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -62,12 +63,14 @@ class Worker {
   /// What an epoll event is of.
   enum class Source : std::uint32_t { kTun, kUdpV4, kUdpV6, kTimer, kWake, kWatched };
 
-  Worker(io::Tun& tun, protocol::Interface& interface, const Clock& clock, Events events);
+  Worker(io::Tun& tun, protocol::Interface& interface, const Clock& clock, Events events, Worker* housekeeper);
 
   void run();
   void handle(Source source);
   int epoll_timeout_ms() const;
-  void run_slow_path();
+  void call_housekeeper();
+  void expect_handshakes();
+  void keep_house(protocol::Moment now);
   void process_handshakes(protocol::Moment now);
   void forget_refused_sources(Instant now);
   void read_tun();
@@ -80,6 +83,7 @@ class Worker {
   protocol::Interface& interface_;
   const Clock& clock_;
   Events events_;
+  Worker* const housekeeper_;
 
   UniqueFd epoll_;
   UniqueFd timer_;
@@ -93,11 +97,14 @@ class Worker {
   protocol::Actions actions_;
   Outbox outbox_;
   std::shared_ptr<io::Udp> sockets_;
-  std::size_t handshakes_waiting_ = 0;  ///< after the last look at them
-  bool handshakes_stalled_ = false;     ///< that look got none done
-  std::uint64_t source_retries_ = 0;    ///< of counters_, when sources were last forgotten
+  std::uint64_t source_retries_ = 0;  ///< of counters_, when sources were last forgotten
   Instant forget_from_ = Instant::min();
-  Instant armed_ = Instant::max();  ///< what the timer is set to; max: not at all
+
+  // The housekeeper's.
+  std::atomic<bool> handshakes_came_ = false;    ///< since the last look at them; the other workers say so too
+  std::size_t handshakes_waiting_ = 0;           ///< after that look
+  bool handshakes_stalled_ = false;              ///< it got none done
+  std::atomic<Instant> armed_ = Instant::max();  ///< what the timer is set to; max: not at all
 
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  ///< guards what follows

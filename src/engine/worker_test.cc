@@ -45,10 +45,10 @@ class HoldingRandom final : public Random {
 class BusySlowPathTest : public testing::Test {
  protected:
   BusySlowPathTest() {
-    auto client_sockets = network_.opener(*IpAddress::parse("192.0.2.1"))(1000, 0);
-    auto sockets = network_.opener(*IpAddress::parse("192.0.2.2"))(51820, 0);
+    auto client_sockets = network_.opener(*IpAddress::parse("192.0.2.1"))(1000, 0, 1);
+    auto sockets = network_.opener(*IpAddress::parse("192.0.2.2"))(51820, 0, 1);
     EXPECT_TRUE(client_sockets && sockets);
-    client_ = std::move(*client_sockets);
+    client_ = client_sockets->front();
 
     InterfaceUpdate update;
     update.private_key = private_key_;
@@ -69,10 +69,10 @@ class BusySlowPathTest : public testing::Test {
     });
     random_.await_held();
 
-    auto worker = Worker::create(tun_, interface_, clock_, {.tun_gone = [] {}, .learned_endpoints = [] {}});
+    auto worker = Worker::create(tun_, interface_, clock_, {.tun_gone = [] {}, .learned_endpoints = [] {}}, nullptr);
     EXPECT_TRUE(worker);
     worker_ = std::move(*worker);
-    worker_->use_sockets(std::move(*sockets));
+    worker_->use_sockets(sockets->front());
     worker_->start("wg-worker-test");
     worker_->await_sockets();
   }

@@ -44,6 +44,15 @@ Error tun_error(std::string_view what, int error_number) {
   return error;
 }
 
+Result<UniqueFd> open_queue(const std::string& name, unsigned flags) {
+  UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return fail(tun_error("cannot open /dev/net/tun", errno));
+  ifreq request = request_for(name);
+  request.ifr_flags = static_cast<short>(flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return fail(tun_error("cannot create the interface " + name, errno));
+  return fd;
+}
+
 }  // namespace
 
 LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header)
@@ -51,28 +60,31 @@ LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header)
   probe_offloads();
 }
 
-Result<std::unique_ptr<LinuxTun>> LinuxTun::open(const std::string& name, int mtu_bytes) {
+Result<TunQueues> LinuxTun::open(const std::string& name, int mtu_bytes, std::size_t queues) {
+  CHECK(queues > 0);
   if (!is_interface_name(name)) {
     return fail(ErrorCode::kInvalidArgument,
                 "an interface name is 1 to 15 characters of letters, digits and _=+.-, such as wg0", "interface_name");
   }
-  UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail(tun_error("cannot open /dev/net/tun", errno));
-  ifreq request = request_for(name);
-  const unsigned flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
-  request.ifr_flags = static_cast<short>(flags);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return fail(tun_error("cannot create the interface " + name, errno));
+  const unsigned multi_queue = queues > 1 ? IFF_MULTI_QUEUE : 0;
+  TunQueues opened;
+  while (opened.size() < queues) {
+    const unsigned first_only = opened.empty() ? IFF_TUN_EXCL : 0;
+    auto fd = open_queue(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | multi_queue | first_only);
+    if (!fd) return fail(fd.error());
+    opened.push_back(std::unique_ptr<Tun>(new LinuxTun(std::move(*fd), name, true)));
+  }
 
-  request = request_for(name);
+  ifreq request = request_for(name);
   request.ifr_mtu = mtu_bytes;
   const UniqueFd control = control_socket();
   if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) {
     return fail(system_error("cannot set the MTU of " + name + " to " + std::to_string(mtu_bytes), errno));
   }
-  return std::unique_ptr<LinuxTun>(new LinuxTun(std::move(fd), name, true));
+  return opened;
 }
 
-Result<std::unique_ptr<LinuxTun>> LinuxTun::adopt(UniqueFd fd) {
+Result<TunQueues> LinuxTun::adopt(UniqueFd fd) {
   ifreq request{};
   if (::ioctl(fd.get(), TUNGETIFF, &request) != 0 || (request.ifr_flags & IFF_TUN) == 0) {
     return fail(ErrorCode::kInvalidArgument, "the file descriptor handed over is no TUN device");
@@ -83,7 +95,9 @@ Result<std::unique_ptr<LinuxTun>> LinuxTun::adopt(UniqueFd fd) {
   ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
   const bool has_header = (request.ifr_flags & IFF_VNET_HDR) != 0;
-  return std::unique_ptr<LinuxTun>(new LinuxTun(std::move(fd), std::begin(request.ifr_name), has_header));
+  TunQueues adopted;
+  adopted.push_back(std::unique_ptr<Tun>(new LinuxTun(std::move(fd), std::begin(request.ifr_name), has_header)));
+  return adopted;
 }
 
 void LinuxTun::probe_offloads() {

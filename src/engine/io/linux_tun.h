@@ -14,13 +14,13 @@ namespace vpn::engine::io {
 
 class LinuxTun final : public Tun {
  public:
-  /// Creates a device, down and without address, that goes away with this object. kInvalidArgument for a bad name,
+  /// Creates a device, down and without address, that goes away with its last queue. kInvalidArgument for a bad name,
   /// kAlreadyExists when a device has it, kPermissionDenied without NET_ADMIN, kUnavailable without /dev/net/tun.
-  static Result<std::unique_ptr<LinuxTun>> open(const std::string& name, int mtu_bytes);
+  static Result<TunQueues> open(const std::string& name, int mtu_bytes, std::size_t queues);
 
-  /// Takes over a device that is open already, with or without virtio-net headers. kInvalidArgument when fd is no TUN
-  /// device.
-  static Result<std::unique_ptr<LinuxTun>> adopt(UniqueFd fd);
+  /// Takes over a device that is open already, with or without virtio-net headers, as its only queue.
+  /// kInvalidArgument when fd is no TUN device.
+  static Result<TunQueues> adopt(UniqueFd fd);
 
   const std::string& name() const override { return name_; }
   int mtu_bytes() const override;

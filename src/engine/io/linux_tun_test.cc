@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <optional>
+#include <set>
 
 #include "base/interface_name.h"
 #include "base/test_namespace.h"
@@ -24,14 +26,14 @@ constexpr int kPatienceMs = 10'000;
 class LinuxTunTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto tun = LinuxTun::open("wg0", 1420);
+    auto tun = LinuxTun::open("wg0", 1420, 1);
     ASSERT_TRUE(tun) << tun.error().message;
-    tun_ = std::move(*tun);
+    tun_ = std::move(tun->front());
     TestNamespace::ip("address add 10.0.0.1/24 dev wg0");
     TestNamespace::ip("link set wg0 up");
-    auto udp = LinuxUdp::open(2000, 0);
+    auto udp = LinuxUdp::open(2000, 0, 1);
     ASSERT_TRUE(udp) << udp.error().message;
-    udp_ = std::move(*udp);
+    udp_ = udp->front();
   }
 
   // The UDP packets that the machine sends to 10.0.0.2, until there are `count`, as segments; others are ignored.
@@ -96,7 +98,7 @@ class LinuxTunTest : public testing::Test {
 
   TestNamespace namespace_;
   TestNamespace::Visit visit_ = namespace_.enter();
-  std::unique_ptr<LinuxTun> tun_;
+  std::unique_ptr<Tun> tun_;
   std::shared_ptr<Udp> udp_;
   std::size_t super_packets_ = 0;
 };
@@ -109,7 +111,7 @@ TEST_F(LinuxTunTest, HasTheMtuAskedFor) {
 
 TEST_F(LinuxTunTest, SaysThatANameIsTaken) {
   for (const char* name : {"wg0", "lo"}) {
-    const auto second = LinuxTun::open(name, 1420);
+    const auto second = LinuxTun::open(name, 1420, 1);
     ASSERT_FALSE(second) << name;
     EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
   }
@@ -124,7 +126,7 @@ TEST_F(LinuxTunTest, GoesAwayWithItsObject) {
 TEST_F(LinuxTunTest, IsAdoptedByItsDescriptor) {
   const auto adopted = LinuxTun::adopt(UniqueFd(::dup(tun_->fd())));
   ASSERT_TRUE(adopted) << adopted.error().message;
-  EXPECT_EQ((*adopted)->name(), "wg0");
+  EXPECT_EQ(adopted->front()->name(), "wg0");
   EXPECT_FALSE(LinuxTun::adopt(UniqueFd(::dup(udp_->fd(IpFamily::kV4)))));
 }
 
@@ -188,11 +190,87 @@ TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
   }
 }
 
+/// A TUN device of four queues.
+class LinuxTunQueuesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto tuns = LinuxTun::open("wg0", 1420, 4);
+    ASSERT_TRUE(tuns) << tuns.error().message;
+    tuns_ = std::move(*tuns);
+    TestNamespace::ip("address add 10.0.0.1/24 dev wg0");
+    TestNamespace::ip("link set wg0 up");
+    // Each a flow of its own to 10.0.0.2, port 7.
+    for (std::size_t i = 0; i < 64; ++i) sockets_.push_back(LinuxUdp::open(0, 0, 1)->front());
+  }
+
+  // Has the machine send one packet of a flow; the queue it comes to.
+  std::optional<std::size_t> queue_of(std::size_t flow) {
+    const Bytes payload(10);
+    const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
+    if (sockets_[flow]->send({{{payload, &path, 0}}}).sent != 1) return std::nullopt;
+    for (;;) {
+      std::vector<pollfd> readable;
+      for (const auto& tun : tuns_) readable.push_back({tun->fd(), POLLIN, 0});
+      if (::poll(readable.data(), readable.size(), kPatienceMs) <= 0) return std::nullopt;
+      for (std::size_t i = 0; i < readable.size(); ++i) {
+        TunReadBatch batch(16, 31);
+        if (readable[i].revents == 0 || !tuns_[i]->read(batch)) continue;
+        for (const TunPacket& packet : batch.packets()) {
+          const bool udp = packet.bytes[0] == 0x45 && packet.bytes[9] == kProtocolUdp;
+          if (udp && load_be16(&packet.bytes[20]) == sockets_[flow]->port()) return i;
+        }
+      }
+    }
+  }
+
+  // A packet of the flow's other direction.
+  void write(std::size_t flow, std::size_t queue) {
+    const Bytes packet = make_packet({.source = "10.0.0.2",
+                                      .destination = "10.0.0.1",
+                                      .protocol = kProtocolUdp,
+                                      .source_port = 7,
+                                      .destination_port = sockets_[flow]->port()});
+    const iovec piece{const_cast<std::uint8_t*>(packet.data()), packet.size()};
+    const TunWrite write{{.checksum_valid = true}, {&piece, 1}, packet.size()};
+    EXPECT_EQ(tuns_[queue]->write({&write, 1}).written, 1u);
+  }
+
+  TestNamespace namespace_;
+  TestNamespace::Visit visit_ = namespace_.enter();
+  TunQueues tuns_;
+  std::vector<std::shared_ptr<Udp>> sockets_;
+};
+
+TEST_F(LinuxTunQueuesTest, SpreadsFlowsAndKeepsEachOnOne) {
+  std::set<std::size_t> used;
+  for (std::size_t flow = 0; flow < sockets_.size(); ++flow) {
+    const auto queue = queue_of(flow);
+    ASSERT_TRUE(queue);
+    EXPECT_EQ(queue_of(flow), queue);
+    used.insert(*queue);
+  }
+  EXPECT_GT(used.size(), 1u);
+}
+
+TEST_F(LinuxTunQueuesTest, AnswersByTheQueueThatWasWrittenTo) {
+  for (std::size_t queue = 0; queue < tuns_.size(); ++queue) {
+    write(0, queue);
+    EXPECT_EQ(queue_of(0), queue);
+  }
+}
+
+TEST_F(LinuxTunQueuesTest, GoesAwayWithItsLastQueue) {
+  tuns_.erase(tuns_.begin(), tuns_.end() - 1);
+  EXPECT_NE(::if_nametoindex("wg0"), 0u);
+  tuns_.clear();
+  EXPECT_EQ(::if_nametoindex("wg0"), 0u);
+}
+
 TEST(LinuxTun, TakesTheNamesThatWgQuickTakes) {
   for (const char* name : {"wg0", "a", "a_b=c+d.e-f", "123456789012345"}) EXPECT_TRUE(is_interface_name(name)) << name;
   for (const char* name : {"", ".", "..", "1234567890123456", "a/b", "a b", "wg%d", "a:b"}) {
     EXPECT_FALSE(is_interface_name(name)) << name;
-    EXPECT_EQ(LinuxTun::open(name, 1420).error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(LinuxTun::open(name, 1420, 1).error().code, ErrorCode::kInvalidArgument);
   }
 }
 

@@ -74,12 +74,23 @@ Status set_options(int fd, int family, std::uint32_t fwmark) {
   return status;
 }
 
+// Whether a socket has its port for itself, or with those that share it already.
+enum class Sharing : std::uint8_t { kFirst, kMore };
+
+Status share_port(int fd) {
+  return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+}
+
 // An empty UniqueFd when the machine has no such family.
-Result<UniqueFd> open_socket(int family, std::uint16_t port, std::uint32_t fwmark) {
+Result<UniqueFd> open_socket(int family, std::uint16_t port, std::uint32_t fwmark, Sharing sharing) {
   UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd && errno == EAFNOSUPPORT && family == AF_INET6) return UniqueFd();
   if (!fd) return fail(system_error("cannot open a UDP socket", errno));
   if (Status status = set_options(fd.get(), family, fwmark); !status) return fail(status.error());
+
+  if (sharing == Sharing::kMore) {
+    if (Status status = share_port(fd.get()); !status) return fail(status.error());
+  }
 
   sockaddr_in6 any{};
   any.sin6_family = static_cast<sa_family_t>(family);
@@ -228,13 +239,35 @@ Endpoint read_name(const msghdr& message) {
 LinuxUdp::LinuxUdp(UniqueFd v4, UniqueFd v6, std::uint16_t port)
     : v4_(std::move(v4)), v6_(std::move(v6)), port_(port) {}
 
-Result<std::shared_ptr<Udp>> LinuxUdp::open(std::uint16_t port, std::uint32_t fwmark) {
+Result<UdpSockets> LinuxUdp::open(std::uint16_t port, std::uint32_t fwmark, std::size_t count) {
+  CHECK(count > 0);
+  auto first = open_first(port, fwmark);
+  if (!first) return fail(first.error());
+  UdpSockets sockets{*first};
+  if (count == 1) return sockets;
+
+  // Only now: the first one was to be refused a port that somebody has, even somebody who would share it.
+  for (const int fd : {(*first)->v4_.get(), (*first)->v6_.get()}) {
+    if (fd < 0) continue;
+    if (Status status = share_port(fd); !status) return fail(status.error());
+  }
+  while (sockets.size() < count) {
+    Result<UniqueFd> v4 = open_socket(AF_INET, (*first)->port_, fwmark, Sharing::kMore);
+    if (!v4) return fail(v4.error());
+    Result<UniqueFd> v6 = open_socket(AF_INET6, (*first)->port_, fwmark, Sharing::kMore);
+    if (!v6) return fail(v6.error());
+    sockets.emplace_back(new LinuxUdp(std::move(*v4), std::move(*v6), (*first)->port_));
+  }
+  return sockets;
+}
+
+Result<std::shared_ptr<LinuxUdp>> LinuxUdp::open_first(std::uint16_t port, std::uint32_t fwmark) {
   for (int attempt = 1;; ++attempt) {
-    Result<UniqueFd> v4 = open_socket(AF_INET, port, fwmark);
+    Result<UniqueFd> v4 = open_socket(AF_INET, port, fwmark, Sharing::kFirst);
     if (!v4) return fail(v4.error());
     const std::uint16_t bound = bound_port(v4->get());
-    Result<UniqueFd> v6 = open_socket(AF_INET6, bound, fwmark);
-    if (v6) return std::shared_ptr<Udp>(new LinuxUdp(std::move(*v4), std::move(*v6), bound));
+    Result<UniqueFd> v6 = open_socket(AF_INET6, bound, fwmark, Sharing::kFirst);
+    if (v6) return std::shared_ptr<LinuxUdp>(new LinuxUdp(std::move(*v4), std::move(*v6), bound));
     const bool taken = v6.error().code == ErrorCode::kUnavailable;
     if (port != 0 || !taken || attempt == kPortAttempts) return fail(v6.error());
   }

@@ -1,5 +1,5 @@
 // Linux UDP sockets: recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT (udp(7)), sticky source addresses (ip(7):
-// IP_PKTINFO).
+// IP_PKTINFO), and SO_REUSEPORT (socket(7)) where several share a port.
 //
 // Safe from any thread. Owned by the device while the link is up.
 #pragma once
@@ -14,7 +14,7 @@ namespace vpn::engine::io {
 class LinuxUdp final : public Udp {
  public:
   /// As UdpOpener says. Without IPv6 in the kernel, IPv4 alone.
-  static Result<std::shared_ptr<Udp>> open(std::uint16_t port, std::uint32_t fwmark);
+  static Result<UdpSockets> open(std::uint16_t port, std::uint32_t fwmark, std::size_t count);
 
   std::uint16_t port() const override { return port_; }
   int fd(IpFamily family) const override { return family == IpFamily::kV6 ? v6_.get() : v4_.get(); }
@@ -26,6 +26,7 @@ class LinuxUdp final : public Udp {
 
  private:
   LinuxUdp(UniqueFd v4, UniqueFd v6, std::uint16_t port);
+  static Result<std::shared_ptr<LinuxUdp>> open_first(std::uint16_t port, std::uint32_t fwmark);
 
   void send_slowly(std::span<const OutgoingDatagram> datagrams, int error, UdpSendReport& report);
   int send_one_message(std::span<const OutgoingDatagram> datagrams, bool with_source) const;

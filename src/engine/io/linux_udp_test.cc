@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <map>
 #include <numeric>
+#include <set>
 
 namespace vpn::engine::io {
 namespace {
@@ -16,9 +18,9 @@ using protocol::Path;
 constexpr int kPatienceMs = 10'000;
 
 std::shared_ptr<Udp> open_free_port() {
-  auto udp = LinuxUdp::open(0, 0);
+  auto udp = LinuxUdp::open(0, 0, 1);
   EXPECT_TRUE(udp) << udp.error().message;
-  return *udp;
+  return udp->front();
 }
 
 struct Arrived {
@@ -185,9 +187,46 @@ TEST(LinuxUdp, HasOnePortOnBothFamilies) {
 
 TEST(LinuxUdp, SaysThatAPortIsTaken) {
   const auto udp = open_free_port();
-  const auto second = LinuxUdp::open(udp->port(), 0);
+  const auto second = LinuxUdp::open(udp->port(), 0, 1);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
+}
+
+TEST(LinuxUdp, SharesAPortAmongItsOwnSocketsAlone) {
+  for (const char* address : {"127.0.0.1", "::1"}) {
+    const auto sharing = LinuxUdp::open(0, 0, 4);
+    ASSERT_TRUE(sharing) << sharing.error().message;
+    const std::uint16_t port = sharing->front()->port();
+    for (const std::size_t count : {1, 4}) EXPECT_FALSE(LinuxUdp::open(port, 0, count));
+
+    // What one sender sends comes to one socket, and 64 senders reach more than one.
+    const Path to{{*IpAddress::parse(address), port}, {}, 0};
+    std::map<std::uint16_t, Udp*> socket_of;
+    std::set<Udp*> used;
+    std::vector<std::shared_ptr<Udp>> senders;
+    const Bytes datagram(100);
+    for (int i = 0; i < 64; ++i) {
+      senders.push_back(open_free_port());
+      for (int repeat = 0; repeat < 3; ++repeat) ASSERT_EQ(senders.back()->send({{{datagram, &to, 0}}}).sent, 1u);
+    }
+    std::size_t count = 0;
+    while (count < 3 * senders.size()) {
+      std::vector<pollfd> readable;
+      for (const auto& udp : *sharing) readable.push_back({udp->fd(to.remote.address.family()), POLLIN, 0});
+      ASSERT_GT(::poll(readable.data(), readable.size(), kPatienceMs), 0) << count;
+      for (std::size_t i = 0; i < readable.size(); ++i) {
+        if (readable[i].revents == 0) continue;
+        Udp& udp = *(*sharing)[i];
+        used.insert(&udp);
+        for (const Arrived& arrived : receive(udp, to.remote.address.family(), 1)) {
+          ++count;
+          EXPECT_EQ(socket_of.emplace(arrived.path.remote.port, &udp).first->second, &udp);
+        }
+      }
+    }
+    EXPECT_EQ(socket_of.size(), senders.size());
+    EXPECT_GT(used.size(), 1u);
+  }
 }
 
 }  // namespace

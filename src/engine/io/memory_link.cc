@@ -62,7 +62,7 @@ TunWriteReport MemoryTun::write(std::span<const TunWrite> packets) {
       packet.bytes.insert(packet.bytes.end(), bytes, bytes + piece.iov_len);
     }
     CHECK(packet.bytes.size() == write.size);
-    outbound_.push(std::move(packet));
+    outbound_->push(std::move(packet));
     ++report.written;
     report.super_packets += write.offload.segmentation != Segmentation::kNone;
   }
@@ -70,12 +70,17 @@ TunWriteReport MemoryTun::write(std::span<const TunWrite> packets) {
 }
 
 UdpOpener MemoryNetwork::opener(IpAddress address) {
-  return [this, address](std::uint16_t port, std::uint32_t) -> Result<std::shared_ptr<Udp>> {
+  return [this, address](std::uint16_t port, std::uint32_t, std::size_t count) -> Result<UdpSockets> {
     const std::lock_guard lock(mutex_);
     const Endpoint local{address, port != 0 ? port : next_free_port_++};
-    auto inbox = std::make_shared<Inbox>();
-    if (!inboxes_.emplace(local, inbox).second) return fail(ErrorCode::kUnavailable, "the port is in use");
-    return std::shared_ptr<Udp>(new MemoryUdp(*this, local, std::move(inbox)));
+    if (inboxes_.contains(local)) return fail(ErrorCode::kUnavailable, "the port is in use");
+    auto& inboxes = inboxes_[local];
+    UdpSockets sockets;
+    while (sockets.size() < count) {
+      inboxes.push_back(std::make_shared<Inbox>());
+      sockets.emplace_back(new MemoryUdp(*this, local, inboxes.back()));
+    }
+    return sockets;
   };
 }
 
@@ -84,12 +89,16 @@ void MemoryNetwork::deliver(const Endpoint& from, const OutgoingDatagram& datagr
   const auto inbox = inboxes_.find(datagram.path->remote);
   if (inbox == inboxes_.end()) return;
   const protocol::Path path{from, datagram.path->remote.address, 1};
-  inbox->second->push({{datagram.bytes.begin(), datagram.bytes.end()}, path, datagram.traffic_class});
+  auto& sharing = inbox->second;
+  sharing[from.address.bytes().back() % sharing.size()]->push(
+      {{datagram.bytes.begin(), datagram.bytes.end()}, path, datagram.traffic_class});
 }
 
 MemoryUdp::~MemoryUdp() {
   const std::lock_guard lock(network_.mutex_);
-  network_.inboxes_.erase(local_);
+  auto& sharing = network_.inboxes_[local_];
+  std::erase(sharing, inbox_);
+  if (sharing.empty()) network_.inboxes_.erase(local_);
 }
 
 void MemoryUdp::receive(IpFamily, UdpReadBatch& batch) {

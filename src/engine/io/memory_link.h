@@ -43,11 +43,14 @@ class MemoryTun final : public Tun {
   };
 
   MemoryTun(std::string name, int mtu_bytes) : name_(std::move(name)), mtu_bytes_(mtu_bytes) {}
+  /// Another queue of the device of `first`.
+  explicit MemoryTun(const MemoryTun& first)
+      : name_(first.name_), mtu_bytes_(first.mtu_bytes_), outbound_(first.outbound_) {}
 
-  /// The machine sends a packet into the tunnel.
+  /// The machine sends a packet into the tunnel, by this queue.
   void inject(Packet packet) { inbound_.push(std::move(packet)); }
-  /// What the engine wrote, whole; super-packets as they were written.
-  std::optional<Packet> next_written(std::chrono::milliseconds timeout) { return outbound_.pop_within(timeout); }
+  /// What the engine wrote to any queue, whole; super-packets as they were written.
+  std::optional<Packet> next_written(std::chrono::milliseconds timeout) { return outbound_->pop_within(timeout); }
 
   const std::string& name() const override { return name_; }
   int mtu_bytes() const override { return mtu_bytes_; }
@@ -61,10 +64,11 @@ class MemoryTun final : public Tun {
   std::string name_;
   int mtu_bytes_;
   PollableQueue<Packet> inbound_;
-  PollableQueue<Packet> outbound_;
+  std::shared_ptr<PollableQueue<Packet>> outbound_ = std::make_shared<PollableQueue<Packet>>();
 };
 
-/// Hosts with one address each; a datagram goes from socket to socket at once.
+/// Hosts with one address each; a datagram goes from socket to socket at once, the sender telling which of those that
+/// share a port gets it.
 class MemoryNetwork {
  public:
   /// Sockets of the host with this address.
@@ -82,7 +86,7 @@ class MemoryNetwork {
   void deliver(const Endpoint& from, const OutgoingDatagram& datagram);
 
   std::mutex mutex_;
-  std::map<Endpoint, std::shared_ptr<Inbox>> inboxes_;
+  std::map<Endpoint, std::vector<std::shared_ptr<Inbox>>> inboxes_;
   std::uint16_t next_free_port_ = 40000;
 };
 

@@ -1,7 +1,9 @@
-// The TUN device as the engine sees it: batches of packets with their offload metadata, both ways.
+// A queue of the TUN device as the engine sees it: batches of packets with their offload metadata, both ways.
 //
-// LinuxTun (linux_tun.h) is the real one, MemoryTun (memory_link.h) the tests'. read() and write() may be called by
-// several threads at once; the kernel keeps packets whole.
+// A device has one queue for each worker; the packets of a flow are read from one queue, and where the engine writes to
+// a flow, from the queue it wrote to (kernel drivers/net/tun.c: tun_flow_update). LinuxTun (linux_tun.h) is the real
+// one, MemoryTun (memory_link.h) the tests'. read() and write() may be called by several threads at once; the kernel
+// keeps packets whole.
 #pragma once
 
 #include <sys/uio.h>
@@ -72,6 +74,7 @@ class Tun {
  public:
   virtual ~Tun() = default;
 
+  /// The device's.
   virtual const std::string& name() const = 0;
   virtual int mtu_bytes() const = 0;
   /// Readable (level-triggered) while packets wait; in error once the device is gone.
@@ -87,5 +90,8 @@ class Tun {
   /// Writes packets in order; never blocks. What the kernel does not take is dropped and counted.
   virtual TunWriteReport write(std::span<const TunWrite> packets) = 0;
 };
+
+/// The queues of one device, at least one.
+using TunQueues = std::vector<std::unique_ptr<Tun>>;
 
 }  // namespace vpn::engine::io

@@ -82,7 +82,10 @@ class Udp {
   virtual UdpSendReport send(std::span<const OutgoingDatagram> datagrams) = 0;
 };
 
-/// Opens both families on a port; 0 takes a free one. kUnavailable when the port is taken.
-using UdpOpener = std::function<Result<std::shared_ptr<Udp>>(std::uint16_t port, std::uint32_t fwmark)>;
+/// Sockets on one port. The datagrams of one sender come to one of them.
+using UdpSockets = std::vector<std::shared_ptr<Udp>>;
+
+/// Opens `count` > 0 of them, each with both families; port 0 takes a free one. kUnavailable when the port is taken.
+using UdpOpener = std::function<Result<UdpSockets>(std::uint16_t port, std::uint32_t fwmark, std::size_t count)>;
 
 }  // namespace vpn::engine::io

@@ -47,7 +47,7 @@ void DeadlineQueue::take_due(Instant now, std::size_t limit, std::vector<Peer*>&
 
 void DeadlineQueue::update_earliest() {
   const Instant first = entries_.empty() ? kNever : entries_.begin()->first;
-  earliest_.store(first.time_since_epoch().count(), std::memory_order_relaxed);
+  earliest_.store(first.time_since_epoch().count());
 }
 
 }  // namespace vpn::engine::protocol

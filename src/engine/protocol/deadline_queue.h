@@ -1,7 +1,7 @@
 // When each peer wants to be woken: one entry a peer, ordered by time, so that an idle interface sleeps until its next
 // deadline and a peer without one costs nothing.
 //
-// The hot path only ever moves a wake earlier, and mostly finds that it need not: one relaxed load. A wake that comes
+// The hot path only ever moves a wake earlier, and mostly finds that it need not: one load. A wake that comes
 // too early does no harm, the peer's timers say what is due and are scheduled again. Safe from any thread.
 #pragma once
 
@@ -24,7 +24,8 @@ class DeadlineQueue {
   void remove(Peer& peer);
   /// Takes out up to `limit` peers whose time has come.
   void take_due(Instant now, std::size_t limit, std::vector<Peer*>& due);
-  Instant earliest() const { return Instant(Instant::duration(earliest_.load(std::memory_order_relaxed))); }
+  /// Sequentially consistent with wake_by(): see engine/worker.cc, call_housekeeper().
+  Instant earliest() const { return Instant(Instant::duration(earliest_.load())); }
 
  private:
   void update_earliest();
