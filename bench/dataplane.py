@@ -1,95 +1,114 @@
-#!/usr/bin/env python3
-"""How fast a userspace WireGuard is against itself: two network namespaces over a veth cable, one daemon in each.
+"""Two network namespaces over a veth cable, one daemon in each, and what passes from one to the other.
 
-usage: dataplane.py LABEL COMMAND [CLIENT_COMMAND]
-
-A command stays in the foreground and opens a UAPI socket; {} in it is the interface's name:
-    dataplane.py ours 'build/release/vpn-engine --foreground {}'
-    dataplane.py wireguard-go 'wireguard-go -f {}'
-RUN_SECONDS in the environment is the length of each of the five runs of iperf3 (6).
+As many as are wanted stand side by side: one that is idle costs nothing, so what is compared is measured in turns.
 """
 
 import json
-import os
 import pathlib
-import sys
+import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/netns"))
-from lab import LAB_DIR, Failure, Node, link, run, wait_until  # noqa: E402
+from lab import Failure, Node, link, wait_until
 
-SERVER, MTU_BYTES = "10.8.0.1", 1420
-
-
-def start(node, command, private, address):
-    """Starts the daemon and configures its interface; gives its process."""
-    key_file = LAB_DIR / f"{node.name}.key"
-    key_file.write_text(private)
-    process = node.spawn(command.replace("{}", "wgbench"))
-
-    def answers():
-        if process.poll() is not None:
-            raise Failure(f"`{command}` ended: {process.log.read_text()[-500:]}")
-        return node.run("wg show wgbench", ok=False).returncode == 0
-
-    wait_until(f"`{command}` opens its socket", answers, 10)
-    node.run(f"wg set wgbench private-key {key_file} listen-port 51820")
-    node.run(f"ip addr add {address}/24 dev wgbench")
-    node.run(f"ip link set wgbench mtu {MTU_BYTES} up")
-    return process
+INTERFACE, PORT, MTU_BYTES = "wgbench", 51820, 1420
+OUTER = {"server": "10.9.0.1", "client": "10.9.0.2"}
+INNER = {"server": "10.8.0.1", "client": "10.8.0.2"}
 
 
-def peak_rss_mb(process):
-    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise Failure("no VmHWM")
+class End:
+    """A daemon on a node, with a key and a port."""
+
+    def __init__(self, node, daemon):
+        self.node = node
+        self._process = node.spawn(daemon.command.replace("{}", INTERFACE))
+        wait_until(f"`{daemon.command}` opens its socket", self._answers, 10)
+        key = node.run("wg genkey")
+        self.public_key = node.run("wg pubkey", stdin=key).strip()
+        self.wg(f"set {INTERFACE} private-key /dev/stdin listen-port {PORT}", stdin=key)
+        node.run(f"ip addr add {INNER[node.name]}/24 dev {INTERFACE}")
+        # No link-local address: or the kernel would solicit routers and wake who is to be idle.
+        node.run(f"ip link set {INTERFACE} addrgenmode none")
+        node.run(f"ip link set {INTERFACE} mtu {MTU_BYTES} up")
+
+    def _answers(self):
+        if self._process.poll() is not None:
+            raise Failure(f"the daemon ended: {self._process.log.read_text()[-500:]}")
+        return self.node.run(f"wg show {INTERFACE}", ok=False).returncode == 0
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def wg(self, command, stdin=None, seconds=120):
+        return self.node.run(f"wg {command}", stdin=stdin, seconds=seconds)
+
+    def add_peers(self, public_keys):
+        """Peers that may send from addresses of 10.64.0.0/10, one each."""
+        self.wg(f"addconf {INTERFACE} /dev/stdin", stdin="".join(
+            f"[Peer]\nPublicKey = {key}\nAllowedIPs = 10.{64 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n" for i, key in enumerate(public_keys)))
+
+    def _status_mb(self, name):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 1024
+        raise Failure(f"no {name} of process {self.pid}: it ended")
+
+    def rss_mb(self):
+        return self._status_mb("VmRSS:")
+
+    def peak_rss_mb(self):
+        return self._status_mb("VmHWM:")
+
+    def processor_seconds(self):
+        """What all its threads have used so far: the clock of clock_getcpuclockid(3), whose id the kernel makes of the pid."""
+        return time.clock_gettime(~self.pid << 3 | 2)
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait(30)
 
 
-def measure(server_command, client_command, seconds=6):
-    """Gives the figures by name, in the order of a report."""
-    a, b = Node("server"), Node("client")
-    link(a, "cable", ["10.9.0.1/24"], b, "cable", ["10.9.0.2/24"])
-    keys = [a.run("wg genkey").strip() for _ in range(2)]
-    public = [a.run("wg pubkey", stdin=key).strip() for key in keys]
-    server = start(a, server_command, keys[0], SERVER)
-    client = start(b, client_command, keys[1], "10.8.0.2")
-    a.run(f"wg set wgbench peer {public[1]} allowed-ips 10.8.0.2/32")
-    b.run(f"wg set wgbench peer {public[0]} allowed-ips {SERVER}/32 endpoint 10.9.0.1:51820")
-    b.run(f"ping -n -c 3 -i 0.2 -W 3 {SERVER}")
-    a.spawn("iperf3 --server")
-    wait_until("iperf3 listens", lambda: a.run("ss -Hltn sport = 5201"), 10)
+class Cable:
+    """The cable alone, and what iperf3 and ping say of a way along it."""
 
-    def iperf(options=""):
-        return json.loads(b.run(f"iperf3 --client {SERVER} --json --time {seconds} {options}", seconds=seconds + 30))["end"]
+    def __init__(self):
+        self.server, self.client = Node("server"), Node("client")
+        link(self.server, "cable", [f"{OUTER['server']}/24"], self.client, "cable", [f"{OUTER['client']}/24"])
+        self.target = OUTER["server"]
+        self.server.spawn("iperf3 --server")
+        wait_until("iperf3 listens", lambda: self.server.run("ss -Hltn sport = 5201"), 10)
 
-    def gbps(options=""):
-        return iperf(options)["sum_received"]["bits_per_second"] / 1e9
+    def _iperf(self, seconds, options):
+        command = f"iperf3 --client {self.target} --json --time {seconds} {options}"
+        return json.loads(self.client.run(command, seconds=seconds + 30))["end"]
 
-    def kpps(size_bytes):
-        total = iperf(f"--udp --bitrate 0 --length {size_bytes}")["sum"]
+    def tcp_gbps(self, seconds, options=""):
+        return self._iperf(seconds, options)["sum_received"]["bits_per_second"] / 1e9
+
+    def udp_kpps(self, seconds, size_bytes):
+        total = self._iperf(seconds, f"--udp --bitrate 0 --length {size_bytes}")["sum"]
         return (total["packets"] - total["lost_packets"]) / total["seconds"] / 1e3
 
-    figures = {"TCP 1 stream (Gb/s)": gbps(), "TCP back (Gb/s)": gbps("--reverse"), "TCP 4 streams (Gb/s)": gbps("--parallel 4"),
-               "UDP 64 B received (thousand/s)": kpps(64), "UDP 1360 B received (thousand/s)": kpps(1360)}
-    report = b.run(f"ping -q -c 500 -i 0.002 {SERVER}")
-    figures["ping (ms)"] = float(report.rsplit(" = ", 1)[1].split("/")[1])
-    figures["peak RSS, server (MB)"] = peak_rss_mb(server)
-    figures["peak RSS, client (MB)"] = peak_rss_mb(client)
-    for process in (server, client):
-        process.terminate()
-        process.wait(10)
-    return figures
+    def ping_ms(self):
+        report = self.client.run(f"ping -q -c 500 -i 0.002 {self.target}")
+        return float(report.rsplit(" = ", 1)[1].split("/")[1])
 
 
-def main():
-    label, command = sys.argv[1], sys.argv[2]
-    client = sys.argv[3] if len(sys.argv) == 4 else command
-    figures = measure(command, client, int(os.environ.get("RUN_SECONDS", "6")))
-    print(f"{label}: " + " | ".join(f"{name} {value:.3g}" for name, value in figures.items()))
+class Tunnel(Cable):
+    """The same through a tunnel, the server's daemon at one end, the client's at the other; the first packet makes a session."""
 
+    def __init__(self, server_daemon, client_daemon):
+        super().__init__()
+        self.server_end, self.client_end = End(self.server, server_daemon), End(self.client, client_daemon)
+        self.server_end.wg(f"set {INTERFACE} peer {self.client_end.public_key} allowed-ips {INNER['client']}/32")
+        self.client_end.wg(f"set {INTERFACE} peer {self.server_end.public_key} allowed-ips {INNER['server']}/32 "
+                           f"endpoint {OUTER['server']}:{PORT}")
+        self.target = INNER["server"]
 
-if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        print(__doc__)
-        sys.exit(2)
-    sys.exit(run(main))
+    def open(self):
+        """Has a session made, and gives itself."""
+        self.client.run(f"ping -n -c 3 -i 0.2 -W 3 {self.target}")
+        return self
+
+    def stop(self):
+        self.server_end.stop()
+        self.client_end.stop()
