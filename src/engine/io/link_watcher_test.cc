@@ -17,7 +17,7 @@ class LinkWatcherTest : public testing::Test {
   void SetUp() override {
     auto tun = LinuxTun::open("wg0", 1420, 1);
     ASSERT_TRUE(tun) << tun.error().message;
-    tun_ = std::move(*tun);
+    tun_ = std::move(tun->front());
     auto watcher = LinkWatcher::open(tun_->fd());
     ASSERT_TRUE(watcher) << watcher.error().message;
     watcher_.emplace(std::move(*watcher));
@@ -36,7 +36,7 @@ class LinkWatcherTest : public testing::Test {
 
   TestNamespace namespace_;
   TestNamespace::Visit visit_ = namespace_.enter();
-  std::unique_ptr<LinuxTun> tun_;
+  std::unique_ptr<Tun> tun_;
   std::optional<LinkWatcher> watcher_;
 };
 

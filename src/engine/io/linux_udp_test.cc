@@ -197,7 +197,7 @@ TEST(LinuxUdp, SharesAPortAmongItsOwnSocketsAlone) {
     const auto sharing = LinuxUdp::open(0, 0, 4);
     ASSERT_TRUE(sharing) << sharing.error().message;
     const std::uint16_t port = sharing->front()->port();
-    for (const std::size_t count : {1, 4}) EXPECT_FALSE(LinuxUdp::open(port, 0, count));
+    for (const std::size_t count : {std::size_t{1}, std::size_t{4}}) EXPECT_FALSE(LinuxUdp::open(port, 0, count));
 
     // What one sender sends comes to one socket, and 64 senders reach more than one.
     const Path to{{*IpAddress::parse(address), port}, {}, 0};
