@@ -38,4 +38,17 @@ std::string shown(std::string_view text, std::size_t max_bytes) {
   return text.size() > max_bytes ? line + "..." : line;
 }
 
+std::string printable(std::string_view text) {
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const std::string_view character = text.substr(0, length);
+    const bool is_c1 = length == 2 && character >= "\xc2\x80" && character <= "\xc2\x9f";
+    const bool is_control = is_c1 || (length == 1 && (character < " " || character == "\x7f"));
+    line += length == 0 || is_control ? "?" : character;
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return line;
+}
+
 }  // namespace vpn

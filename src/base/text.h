@@ -41,4 +41,8 @@ void append_json_string(Text& out, std::string_view text) {
 /// Its first `max_bytes`, for a message of one line: printable ASCII and spaces, '?' for all else, "..." for the rest.
 std::string shown(std::string_view text, std::size_t max_bytes = 32);
 
+/// All of it, for a message of one line: '?' for each control character (C0, DEL and C1, which a terminal obeys) and
+/// for each byte that belongs to no character.
+std::string printable(std::string_view text);
+
 }  // namespace vpn

@@ -37,5 +37,21 @@ TEST(Shown, IsOneLineOfPrintableText) {
   EXPECT_EQ(shown("1234567", 6), "123456...");
 }
 
+TEST(Printable, KeepsCharactersAndSpeaksToNoTerminal) {
+  EXPECT_EQ(printable("plain ~ \xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+            "plain ~ \xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+  EXPECT_EQ(printable("a\x1b[2J\r\n\x7f"
+                      "b"),
+            "a?[2J???b");
+  EXPECT_EQ(printable({"\0", 1}), "?");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m\xc2\x80\xc2\x9f"),
+            "?31m??");
+  EXPECT_EQ(printable("\x9b"
+                      "31m\xc3"),
+            "?31m?");
+  EXPECT_EQ(printable(""), "");
+}
+
 }  // namespace
 }  // namespace vpn

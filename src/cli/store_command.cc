@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/text.h"
 #include "base/unique_fd.h"
 #include "cli/client_json_lines.h"
 #include "cli/log_sink.h"
@@ -45,11 +46,7 @@ void note(const std::string& text) {
 }
 
 void note_each(const std::string& what, std::span<const std::string> lines) {
-  for (const std::string& line : lines.first(std::min(lines.size(), kMaxNamed))) {
-    std::string text = what + ": " + line;
-    std::ranges::replace_if(text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
-    note(text);
-  }
+  for (const std::string& line : lines.first(std::min(lines.size(), kMaxNamed))) note(printable(what + ": " + line));
   if (lines.size() > kMaxNamed) note(what + ": " + std::to_string(lines.size() - kMaxNamed) + " more");
 }
 

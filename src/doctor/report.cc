@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <string_view>
 
+#include "base/text.h"
 #include "cli/command_line.h"
 
 namespace vpn::doctor {
@@ -38,12 +39,6 @@ std::string padded(std::string_view word, std::size_t column) {
   return text;
 }
 
-/// Names of chains and interfaces are others' to choose: nothing in them speaks to the terminal.
-std::string printable(std::string text) {
-  std::ranges::replace_if(text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
-  return text;
-}
-
 std::ptrdiff_t count(std::span<const Finding> findings, State state) {
   return std::ranges::count(findings, state, &Finding::state);
 }
@@ -53,6 +48,7 @@ std::ptrdiff_t count(std::span<const Finding> findings, State state) {
 std::string to_text(std::span<const Finding> findings) {
   const std::string indent(kStateColumn + kCheckColumn, ' ');
   std::string text;
+  // Names of chains and interfaces are others' to choose.
   const auto line = [&](const std::string& head, const std::string& rest) { text += head + printable(rest) + "\n"; };
   for (const Finding& finding : findings) {
     line(padded(word_of(finding.state), kStateColumn) + padded(finding.check, kCheckColumn), finding.message);
