@@ -11,6 +11,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/json/parse.hpp>
 #include <cstdlib>
 #include <future>
 #include <map>
@@ -31,6 +32,16 @@ struct Answer {
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
 };
+
+/// What an answer of the form {"message": ...} says; what it is instead, when it is another.
+inline std::string message_of(const Answer& answer) {
+  boost::system::error_code error;
+  const auto value = boost::json::parse(answer.body, error);
+  if (error || !value.is_object() || value.as_object().size() != 1 || !value.as_object().contains("message")) {
+    return "no {\"message\": ...} but: " + answer.body;
+  }
+  return std::string(value.as_object().at("message").as_string());
+}
 
 /// What waits longer than this has failed.
 inline constexpr timeval kPatience{.tv_sec = 20, .tv_usec = 0};
