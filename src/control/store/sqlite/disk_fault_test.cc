@@ -16,11 +16,6 @@
 namespace vpn::control {
 namespace {
 
-using sqlite_test::expect_success;
-using sqlite_test::open_outcome;
-using sqlite_test::open_store;
-using sqlite_test::start_child;
-using sqlite_test::TemporaryDirectory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -45,7 +40,7 @@ Status insert(Store& store, int number) {
 }
 
 TEST(SqliteStoreDisk, RefusesWhileTheDiskIsFullAndGoesOnWhenItHasRoom) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   expect_success(start_child([&] {
     ASSERT_NO_FATAL_FAILURE(mount_small_disk(directory.path()));
     auto store = open_store(directory.file());
@@ -72,7 +67,7 @@ TEST(SqliteStoreDisk, RefusesWhileTheDiskIsFullAndGoesOnWhenItHasRoom) {
 }
 
 TEST(SqliteStoreDisk, RefusesToStartOnAFullDisk) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   expect_success(start_child([&] {
     ASSERT_NO_FATAL_FAILURE(mount_small_disk(directory.path()));
     fill_disk(directory.file("ballast"));
@@ -83,7 +78,7 @@ TEST(SqliteStoreDisk, RefusesToStartOnAFullDisk) {
 }
 
 TEST(SqliteStoreDisk, RefusesAReadOnlyDisk) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   expect_success(start_child([&] {
     ASSERT_NO_FATAL_FAILURE(mount_small_disk(directory.path()));
     (void)open_store(directory.file());

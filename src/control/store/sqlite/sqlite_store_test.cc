@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <fstream>
 #include <set>
 
 #include "base/random.h"
@@ -21,11 +21,6 @@
 namespace vpn::control {
 namespace {
 
-using sqlite_test::expect_success;
-using sqlite_test::open_outcome;
-using sqlite_test::open_store;
-using sqlite_test::start_child;
-using sqlite_test::TemporaryDirectory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -39,7 +34,7 @@ class SqliteStoreUnderTest final : public StoreUnderTest {
   }
 
  private:
-  TemporaryDirectory directory_;
+  StoreDirectory directory_;
   std::unique_ptr<SqliteStore> store_ = open_store(directory_.file());
 };
 
@@ -53,15 +48,6 @@ mode_t mode_of(const std::filesystem::path& path) {
   return status.st_mode & 07777;
 }
 
-void write_file(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 /// Another program's view of the file, or a hostile one.
 void change_file(const std::string& path, const std::string& sql) {
   auto database = sqlite::Database::open(path);
@@ -71,7 +57,7 @@ void change_file(const std::string& path, const std::string& sql) {
 }
 
 TEST(SqliteStore, CreatesPrivateFilesInAPrivateDirectory) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   const std::filesystem::path nested = directory.path() / "var" / "state";
   const auto store = open_store(nested / "clients.db");
   ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(1)}})[0]);
@@ -86,7 +72,7 @@ TEST(SqliteStore, CreatesPrivateFilesInAPrivateDirectory) {
 }
 
 TEST(SqliteStore, ClosesAFileThatOthersCouldRead) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   (void)open_store(directory.file());
   ASSERT_EQ(chmod(directory.file().c_str(), 0644), 0);
   EXPECT_EQ(open_outcome(directory.file()), "opened");
@@ -94,7 +80,7 @@ TEST(SqliteStore, ClosesAFileThatOthersCouldRead) {
 }
 
 TEST(SqliteStore, ExplainsEachColumnInItsSchema) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   (void)open_store(directory.file());
   auto database = sqlite::Database::open(directory.file());
   const std::string schema = *database->read_text("SELECT sql FROM sqlite_schema WHERE name = 'client'");
@@ -108,7 +94,7 @@ TEST(SqliteStore, ExplainsEachColumnInItsSchema) {
 }
 
 TEST(SqliteStore, RefusesASecondProcess) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   auto store = open_store(directory.file());
   expect_success(start_child([&] {
     EXPECT_THAT(open_outcome(directory.file()), AllOf(StartsWith("unavailable: "), HasSubstr(directory.file()),
@@ -120,7 +106,7 @@ TEST(SqliteStore, RefusesASecondProcess) {
 }
 
 TEST(SqliteStore, RefusesADirectoryItMayNotWrite) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   const std::string file = directory.file();
   (void)open_store(file);
   ASSERT_EQ(chmod(directory.path().c_str(), 0555), 0);
@@ -138,7 +124,7 @@ TEST(SqliteStore, RefusesADirectoryItMayNotWrite) {
 }
 
 TEST(SqliteStore, RefusesAFileThatIsNoDatabaseAndLeavesItAlone) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   const std::string content(8192, 'x');
   write_file(directory.file(), content);
   EXPECT_THAT(open_outcome(directory.file()),
@@ -147,7 +133,7 @@ TEST(SqliteStore, RefusesAFileThatIsNoDatabaseAndLeavesItAlone) {
 }
 
 TEST(SqliteStore, RefusesAnotherProgramsDatabaseAndLeavesItAlone) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   write_file(directory.file(), "");
   change_file(directory.file(), "CREATE TABLE theirs (x)");
   const std::string content = read_file(directory.file());
@@ -157,7 +143,7 @@ TEST(SqliteStore, RefusesAnotherProgramsDatabaseAndLeavesItAlone) {
 }
 
 TEST(SqliteStore, RefusesANewerFormatNamingBothVersions) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   (void)open_store(directory.file());
   change_file(directory.file(), "PRAGMA user_version = 77");
   EXPECT_THAT(open_outcome(directory.file()),
@@ -165,7 +151,7 @@ TEST(SqliteStore, RefusesANewerFormatNamingBothVersions) {
 }
 
 TEST(SqliteStore, RefusesADamagedPage) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   auto store = open_store(directory.file());
   for (int number = 1; number < 200; ++number) {
     ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(number)}})[0]);
@@ -179,7 +165,7 @@ TEST(SqliteStore, RefusesADamagedPage) {
 }
 
 TEST(SqliteStore, RefusesATruncatedFile) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   auto store = open_store(directory.file());
   for (int number = 1; number < 200; ++number) {
     ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(number)}})[0]);
@@ -190,7 +176,7 @@ TEST(SqliteStore, RefusesATruncatedFile) {
 }
 
 TEST(SqliteStore, RefusesALogWithoutItsDatabase) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   const pid_t child = start_child([&] {
     auto store = open_store(directory.file());
     ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(1)}})[0]);
@@ -206,7 +192,7 @@ TEST(SqliteStore, RefusesALogWithoutItsDatabase) {
 }
 
 TEST(SqliteStore, RefusesARowThatIsNoClient) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   (void)open_store(directory.file());
   change_file(directory.file(),
               "PRAGMA ignore_check_constraints = ON;"
@@ -216,7 +202,7 @@ TEST(SqliteStore, RefusesARowThatIsNoClient) {
 }
 
 TEST(SqliteStore, WorksAgainWhenTheFullDiskHasRoom) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   const auto store = open_store(directory.file());
   ASSERT_TRUE(store->commit(std::vector<Mutation>{InsertClient{contract::client(1)}})[0]);
 
@@ -288,7 +274,7 @@ class CountedSyncs {
 
 // A killed process does not show it: the page cache lives on. A lost sync is lost clients only when the power goes.
 TEST(SqliteStore, SyncsTheLogBeforeItAnswers) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   CountedSyncs syncs;
   auto store = open_store(directory.file());
   const std::vector<std::vector<Mutation>> batches = {
@@ -328,7 +314,7 @@ TEST(SqliteStore, SyncsTheLogBeforeItAnswers) {
 }
 
 TEST(SqliteStore, KeepsEveryAcknowledgedClientWhenKilled) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   std::uint32_t next = 1;  // the number that the next child begins with
   for (std::uint32_t round = 0; round < 50; ++round) {
     int ends[2];
@@ -357,7 +343,7 @@ TEST(SqliteStore, KeepsEveryAcknowledgedClientWhenKilled) {
 }
 
 TEST(SqliteStore, LoadsAHundredThousandClientsQuickly) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   auto store = open_store(directory.file());
   SeededRandom random(1);
   std::vector<Mutation> batch;

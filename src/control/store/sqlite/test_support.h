@@ -1,36 +1,33 @@
-// What the tests of the SQLite store share: a directory of their own, and a child process to run a fault in.
+// What the tests of the SQLite store share: a directory of their own, its files, and a child process to run a fault in.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 
+#include "base/test_directory.h"
 #include "control/store/sqlite/sqlite_store.h"
 
-namespace vpn::control::sqlite_test {
+namespace vpn::control {
 
-/// A directory that goes with its owner.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "vpn-store-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::string file(const std::string& name = "clients.db") const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
+/// A test's own directory, and the files in it.
+struct StoreDirectory : TestDirectory {
+  std::string file(const std::string& name = "clients.db") const { return (path() / name).string(); }
 };
+
+inline std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void write_file(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
 
 /// Starts `body` in a child process, whose exit code says whether it failed a gtest assertion.
 inline pid_t start_child(const std::function<void()>& body) {
@@ -61,4 +58,4 @@ inline std::unique_ptr<SqliteStore> open_store(const std::string& path) {
   return store ? std::move(*store) : nullptr;
 }
 
-}  // namespace vpn::control::sqlite_test
+}  // namespace vpn::control

@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "control/store/sqlite/schema.h"
 #include "control/store/sqlite/test_support.h"
 #include "control/store/sqlite/write_ahead_log.h"
@@ -12,25 +10,11 @@
 namespace vpn::control {
 namespace {
 
-using sqlite_test::expect_success;
-using sqlite_test::open_outcome;
-using sqlite_test::open_store;
-using sqlite_test::start_child;
-using sqlite_test::TemporaryDirectory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr int kClients = 20;
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_file(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-}
 
 /// The two files of a gateway that was killed after kClients commits, to be put back as often as a test likes.
 class KilledStore : public ::testing::Test {
@@ -71,7 +55,7 @@ class KilledStore : public ::testing::Test {
     return log;
   }
 
-  const TemporaryDirectory directory_;
+  const StoreDirectory directory_;
   const std::string file_ = directory_.file(), log_file_ = file_ + "-wal";
   std::string database_, log_;
   std::size_t last_commit_ = 0;  ///< where the frames of the last commit begin in the log
@@ -167,7 +151,7 @@ TEST_F(KilledStore, NeedsNoLogAfterAStop) {
 }
 
 TEST(WriteAheadLog, IsAskedForFromTheFirstStartOn) {
-  const TemporaryDirectory directory;
+  const StoreDirectory directory;
   expect_success(start_child([&] {
     auto store = open_store(directory.file());
     _exit(0);
