@@ -7,11 +7,11 @@
 #include <map>
 #include <sstream>
 
-#include "base/encoding.h"
 #include "base/test_directory.h"
 #include "cli/state.h"
 #include "cli/test_shared_memory_store.h"
 #include "control/store/sqlite/sqlite_store.h"
+#include "quick/test_server_file.h"
 
 namespace vpn::quick {
 namespace {
@@ -20,14 +20,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kPrivate = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
 constexpr const char* kOtherPrivate = "eAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
-
-std::string key(std::uint8_t number) {
-  std::array<std::uint8_t, kKeySize> bytes{};
-  bytes.fill(number);
-  return base64_encode(bytes);
-}
 
 /// Imports into a SQLite file of the test's own, unless it brings another store.
 class ImportCommand : public testing::Test {
@@ -39,9 +32,6 @@ class ImportCommand : public testing::Test {
 
   ImportCommand() { write(kPrivate, peer(2, "10.8.0.2/32", "alice") + peer(3, "10.8.0.3/32", "bob")); }
 
-  static std::string peer(std::uint8_t number, const std::string& allowed_ips, const std::string& name) {
-    return "# " + name + "\n[Peer]\nPublicKey = " + key(number) + "\nAllowedIPs = " + allowed_ips + "\n";
-  }
   void write(const std::string& private_key, const std::string& peers) const {
     std::ofstream(file()) << "[Interface]\nPrivateKey = " << private_key
                           << "\nAddress = 10.8.0.1/24\nListenPort = 51820\n"

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/encoding.h"
 #include "engine/crypto/x25519.h"
+#include "quick/test_server_file.h"
 
 namespace vpn::quick {
 namespace {
@@ -17,17 +17,6 @@ using testing::Pair;
 using testing::SizeIs;
 
 constexpr const char* kAllowed = "0.0.0.0/0,::/0";
-constexpr const char* kPrivate = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
-
-std::string key(std::uint8_t number) {
-  std::array<std::uint8_t, kKeySize> bytes{};
-  bytes.fill(number);
-  return base64_encode(bytes);
-}
-
-std::string peer(std::uint8_t number, const std::string& allowed_ips, const std::string& above = "") {
-  return above + "[Peer]\nPublicKey = " + key(number) + "\nAllowedIPs = " + allowed_ips + "\n\n";
-}
 
 ServerImport imported(const std::string& peers,
                       const std::string& interface = "Address = 10.8.0.1/24\nListenPort = 51820\n") {
@@ -71,7 +60,7 @@ TEST(ServerImport, NeedsASubnet) {
 
 TEST(ServerImport, NamesEveryPeerThatIsNoClient) {
   const ServerImport result =
-      imported(peer(2, "10.8.0.2/32", "# bob\n") + peer(3, "10.8.0.3/32, 192.168.7.0/24", "# branch office\n") +
+      imported(peer(2, "10.8.0.2/32", "bob") + peer(3, "10.8.0.3/32, 192.168.7.0/24", "branch office") +
                peer(4, "10.9.0.4/32") + peer(5, "10.8.0.2/32") + peer(2, "10.8.0.6/32") + peer(6, "") +
                peer(7, "10.8.0.0/24") + peer(8, "10.8.0.1/32") + peer(9, "10.8.0.9/32, fd00::/64"));
   EXPECT_THAT(result.clients, SizeIs(1));
@@ -112,7 +101,7 @@ TEST(ServerImport, SaysWhatHasACounterpart) {
 }
 
 TEST(ServerImport, GivesANameOnce) {
-  const ServerImport result = imported(peer(2, "10.8.0.2/32", "# alice\n") + peer(3, "10.8.0.3/32", "# alice\n"));
+  const ServerImport result = imported(peer(2, "10.8.0.2/32", "alice") + peer(3, "10.8.0.3/32", "alice"));
   ASSERT_THAT(result.clients, SizeIs(2));
   EXPECT_EQ(result.clients[0].name, "alice");
   EXPECT_EQ(result.clients[1].name, "");
