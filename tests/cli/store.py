@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""`vpn-enabler store`, end to end, on the real program and the gateways around it. See commands.py, whose world this is.
-
-Usage: store.py [-v] [CASE ...], as root; VPN_BUILD_DIR holds the program (default: build/check).
-"""
+"""`vpn-enabler store`, end to end, on the real program and the gateways around it. See program.py."""
 import json
 import os
 import pathlib
@@ -10,12 +7,9 @@ import pty
 import select
 import stat
 import subprocess
-import sys
 import tempfile
-import unittest
 
-from commands import (ENVIRONMENT, IN_NAMESPACE, KEY, PROGRAM, STATE, CommandTest, Gateway, build_world, enter_namespaces,
-                      run)
+from program import ENVIRONMENT, KEY, PROGRAM, STATE, CommandTest, Gateway, main, run
 
 
 def first_gateway(*clients):
@@ -101,9 +95,4 @@ class Store(CommandTest):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        sys.exit("store.py needs root for its namespaces")
-    if IN_NAMESPACE not in os.environ:
-        enter_namespaces()
-    build_world()
-    unittest.main(argv=[sys.argv[0], *sys.argv[1:]])
+    main()
