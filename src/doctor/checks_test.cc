@@ -1,4 +1,4 @@
-// Each check's judgement: facts in, finding out. tests/netns/doctor.py breaks the real things.
+// Each check's judgement: facts in, finding out. tests/netns/doctor*.py break the real things.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
