@@ -24,6 +24,10 @@ constexpr int kOpenPatience_ms = 1000;
 /// sent), on one disk: 7 to 20 ms at SQLite's own 1,000 pages, 1.6 to 2.2 ms at 4,000, 0.9 to 1.9 ms at this number.
 constexpr int kLogPages = 16'000;
 
+/// What a commit may write at most: a mutation changes a page of the table and one of each index, and now and then one
+/// is split.
+constexpr std::size_t kPagesPerMutation = 4, kPagesPerCommit = 16;
+
 Failure not_writable(const std::filesystem::path& path, int error_number) {
   Error error = system_error("cannot write " + path.string(), error_number);
   error.message += ". Make it writable for this user, or point STATE_DIR at a directory that is";
@@ -210,6 +214,9 @@ std::vector<Status> SqliteStore::commit(std::span<const Mutation> mutations) {
     // After some failures SQLite has rolled back by itself.
     if (database_.in_transaction()) (void)rollback_.run();
     statuses.assign(mutations.size(), fail(unavailable(committed.error())));
+    failed_mutations_ = mutations.size();
+  } else {
+    failed_mutations_ = 0;
   }
   return statuses;
 }
@@ -275,6 +282,11 @@ Result<Error> SqliteStore::find_conflict(const Client& client) {
 }
 
 Status SqliteStore::probe() {
+  // What it writes is smaller than an insertion, and would fit where none does.
+  if (failed_mutations_ > 0) {
+    Status room = sqlite::reserve_log(path_, failed_mutations_ * kPagesPerMutation + kPagesPerCommit);
+    if (!room) return fail(unavailable(room.error()));
+  }
   if (Status written = probe_.run(); !written) return fail(unavailable(written.error()));
   return {};
 }

@@ -51,6 +51,7 @@ class SqliteStore final : public Store {
   sqlite::Statement begin_, commit_, rollback_;
   sqlite::Statement select_all_, select_conflict_;
   sqlite::Statement insert_, remove_, set_enabled_, probe_;
+  std::size_t failed_mutations_ = 0;  ///< of the last commit, when it failed
 };
 
 }  // namespace vpn::control

@@ -24,6 +24,8 @@ constexpr std::size_t kHeaderSize = 32, kFrameHeaderSize = 24;
 constexpr std::uint32_t kMagic = 0x377f0682;
 constexpr std::uint32_t kFormat = 3'007'000;
 constexpr std::uint32_t kMinPageSize = 512, kMaxPageSize = 65'536;
+/// SQLite's own choice, which ours leave as it is.
+constexpr std::size_t kPageSize = 4096;
 
 struct Checksum {
   std::uint32_t a = 0, b = 0;
@@ -153,6 +155,20 @@ Result<LogEnd> check_log(const std::string& path, bool required) {
   }
   if (walk.damaged()) return damaged(path, "is damaged");
   return walk.torn() ? LogEnd::kTorn : LogEnd::kClean;
+}
+
+Status reserve_log(const std::string& path, std::size_t pages) {
+  const std::string log = path + "-wal";
+  const UniqueFd fd(::open(log.c_str(), O_WRONLY | O_CLOEXEC));
+  const off_t size = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
+  if (size < 0) return fail(system_error("cannot write " + log, errno));
+  const auto wanted = static_cast<off_t>(pages * (kFrameHeaderSize + kPageSize));
+  int result;
+  do {
+    result = ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, size, wanted);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0 || errno == EOPNOTSUPP) return {};
+  return fail(system_error("cannot reserve " + std::to_string(wanted) + " bytes for " + log, errno));
 }
 
 }  // namespace vpn::control::sqlite

@@ -10,6 +10,7 @@
 // A commit is synced before the next one is written: what follows a commit whose frames are bad was acknowledged.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "base/error.h"
@@ -24,5 +25,9 @@ enum class LogEnd {
 /// Reads the log of the database at `path`, changes nothing. `required`: the database needs one. kCorrupt, with the
 /// cure, when it is missing then, or damaged.
 Result<LogEnd> check_log(const std::string& path, bool required);
+
+/// Makes sure of the room on the disk for this many more pages of the log, which keeps its size. Success too where the
+/// file system cannot promise any.
+Status reserve_log(const std::string& path, std::size_t pages);
 
 }  // namespace vpn::control::sqlite
