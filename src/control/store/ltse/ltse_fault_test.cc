@@ -18,7 +18,10 @@ using std::chrono::seconds;
 
 class LtseFault : public testing::Test {
  protected:
-  LtseFault() { EXPECT_TRUE(replica_.store->load()); }
+  LtseFault() {
+    const auto loaded = replica_.store->load();
+    EXPECT_TRUE(loaded) << loaded.error().message;
+  }
   ~LtseFault() override { gateway().heal(); }
 
   std::string index_ = fresh_index();
