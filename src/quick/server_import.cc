@@ -9,6 +9,7 @@
 
 #include "cli/setting_values.h"
 #include "control/model/client_name.h"
+#include "control/model/network.h"
 #include "control/service/address_pool.h"
 #include "engine/crypto/x25519.h"
 
@@ -86,11 +87,11 @@ bool is_whole_address(const IpPrefix& prefix) {
 /// The peers of one file on their way to clients.
 class Peers {
  public:
-  Peers(const WgQuickFile& file, control::AddressPool pool, const IpPrefix& subnet, const std::string& allowed_ips,
-        WallTime now)
+  Peers(const WgQuickFile& file, control::AddressPool pool, const control::Network& network,
+        const std::string& allowed_ips, WallTime now)
       : server_key_(engine::crypto::derive_public_key(file.private_key)),
         pool_(std::move(pool)),
-        subnet_(subnet),
+        network_(network),
         allowed_ips_(allowed_ips),
         now_(now) {}
 
@@ -116,15 +117,25 @@ class Peers {
       result.notes.push_back(where + ": another peer has that name; this one gets none");
       client.name.clear();
     }
-    v6_addresses_ += static_cast<std::size_t>(
-        std::ranges::count_if(peer.allowed_ips, [](const IpPrefix& prefix) { return prefix.address.is_v6(); }));
+    note_ipv6(peer, address, where, result);
     if (peer.endpoint) result.notes.push_back(where + ": Endpoint is left out; clients call the gateway");
     result.clients.push_back(std::move(client));
   }
 
-  std::size_t v6_addresses() const { return v6_addresses_; }
-
  private:
+  /// Nothing to say when its IPv6 address is the one that every gateway derives (docs/adr/0009-ipv6-addresses.md).
+  void note_ipv6(const FilePeer& peer, const IpAddress& v4, const std::string& where, ServerImport& result) const {
+    const auto theirs = std::ranges::find_if(peer.allowed_ips, [](const IpPrefix& p) { return p.address.is_v6(); });
+    const auto ours = network_.ipv6_of(v4);
+    if (theirs == peer.allowed_ips.end() || theirs->address == ours) return;
+    const std::string address = where + ": its IPv6 address " + to_string(theirs->address);
+    result.notes.push_back(
+        ours ? address + " is not the one that goes with " + to_string(v4) +
+                   ": it has IPv4 alone until its own file says Address = " + to_string(v4) + "/32, " +
+                   to_string(*ours) + "/128"
+             : address + " is left out, and it has IPv4 alone: without WG_SUBNET6 the VPN carries no IPv6");
+  }
+
   std::string fault_of(const FilePeer& peer, IpAddress& address) {
     if (const auto same = lines_by_key_.find(peer.public_key); same != lines_by_key_.end()) {
       return "its PublicKey is that of line " + std::to_string(same->second);
@@ -135,12 +146,14 @@ class Peers {
     std::vector<IpPrefix> v4, v6;
     for (const IpPrefix& prefix : peer.allowed_ips) (prefix.address.is_v4() ? v4 : v6).push_back(prefix);
     if (v4.size() != 1 || !is_whole_address(v4[0]) || v6.size() > 1 || !std::ranges::all_of(v6, is_whole_address)) {
-      return "AllowedIPs = " + list(peer.allowed_ips) + ": a client has one address of " + to_string(subnet_.masked()) +
+      return "AllowedIPs = " + list(peer.allowed_ips) + ": a client has one address of " +
+             to_string(network_.gateway.masked()) +
              ", as /32, and no network behind it; join networks with `vpn-enabler up`";
     }
     address = v4[0].address;
     if (!pool_.contains(address)) {
-      return "AllowedIPs = " + to_string(v4[0]) + " is no address for a client in " + to_string(subnet_.masked());
+      return "AllowedIPs = " + to_string(v4[0]) + " is no address for a client in " +
+             to_string(network_.gateway.masked());
     }
     if (!pool_.take(address)) {
       return "its address " + to_string(address) + " is that of line " + std::to_string(lines_by_address_.at(address));
@@ -150,13 +163,12 @@ class Peers {
 
   const PublicKey server_key_;
   control::AddressPool pool_;
-  const IpPrefix subnet_;
+  const control::Network& network_;
   const std::string& allowed_ips_;
   const WallTime now_;
   std::unordered_map<PublicKey, int> lines_by_key_;
   std::unordered_map<IpAddress, int> lines_by_address_;
   std::set<std::string> names_;
-  std::size_t v6_addresses_ = 0;
 };
 
 // --- The rest of the file ---
@@ -192,20 +204,20 @@ void note_hooks(const WgQuickFile& file, ServerImport& result) {
   for (const auto& [meaning, where] : lines) result.notes.push_back(where + ": " + meaning);
 }
 
-void note_keys(const WgQuickFile& file, std::size_t v6_addresses, ServerImport& result) {
+void note_keys(const WgQuickFile& file, ServerImport& result) {
   const auto note = [&result](bool condition, const char* text) {
     if (condition) result.notes.emplace_back(text);
   };
-  note(v6_addresses > 0, "the clients' IPv6 addresses are left out: the gateway gives IPv4 addresses");
   note(!file.dns_servers.empty(), "DNS: left out; a gateway's own name servers are the host's");
   note(file.table.kind != RoutingTable::Kind::kAuto, "Table: left out; the gateway needs no route but its subnet's");
   note(file.fwmark != 0, "FwMark: left out; the gateway does not mark its packets");
   note(file.save_config, "SaveConfig: clients are kept in the store from now on");
 }
 
-void add_settings(const WgQuickFile& file, const std::string& interface_name, const IpPrefix& subnet,
+void add_settings(const WgQuickFile& file, const std::string& interface_name, const control::Network& network,
                   ServerImport& result) {
-  result.settings.emplace_back("WG_SUBNET", to_string(subnet));
+  result.settings.emplace_back("WG_SUBNET", to_string(network.gateway));
+  if (network.gateway6) result.settings.emplace_back("WG_SUBNET6", to_string(*network.gateway6));
   if (file.listen_port != 0) {
     result.settings.emplace_back("WG_PORT", std::to_string(file.listen_port));
   } else {
@@ -216,13 +228,27 @@ void add_settings(const WgQuickFile& file, const std::string& interface_name, co
   result.settings.emplace_back("NAT", std::ranges::any_of(file.hooks, masquerades) ? "on" : "off");
 }
 
-/// The first address that a gateway can have.
-std::optional<IpPrefix> find_subnet(const WgQuickFile& file) {
+/// The first address that a gateway can have of each family; an IPv4 one has to be there. Of the others it is told why
+/// they are left out.
+std::optional<control::Network> find_network(const WgQuickFile& file, std::vector<std::string>& notes) {
+  const auto subnet = std::ranges::find_if(file.addresses, [](const IpPrefix& address) {
+    IpPrefix parsed;
+    return cli::parse_subnet(to_string(address), parsed).empty();
+  });
+  if (subnet == file.addresses.end()) return std::nullopt;
+  control::Network network;
+  network.gateway = *subnet;
   for (const IpPrefix& address : file.addresses) {
-    IpPrefix subnet;
-    if (cli::parse_subnet(to_string(address), subnet).empty()) return subnet;
+    if (address == *subnet) continue;
+    std::string fault = "a gateway has one subnet of each family";
+    if (address.address.is_v6() && !network.gateway6) {
+      fault = cli::parse_subnet6(to_string(address), *subnet, network.gateway6);
+      if (fault.empty()) continue;
+      fault = "as WG_SUBNET6 it " + fault;
+    }
+    notes.push_back("Address = " + to_string(address) + " is left out: " + fault);
   }
-  return std::nullopt;
+  return network;
 }
 
 }  // namespace
@@ -241,26 +267,20 @@ std::string name_of(const FilePeer& peer) {
 ServerImport import_server(const WgQuickFile& file, const std::string& interface_name, const std::string& allowed_ips,
                            WallTime now) {
   ServerImport result;
-  const auto subnet = find_subnet(file);
-  auto pool = subnet ? control::AddressPool::create(*subnet)
-                     : Result<control::AddressPool>(fail(ErrorCode::kInvalidArgument, "no subnet"));
+  const auto network = find_network(file, result.notes);
+  auto pool = network ? control::AddressPool::create(network->gateway)
+                      : Result<control::AddressPool>(fail(ErrorCode::kInvalidArgument, "no subnet"));
   if (!pool) {
     result.fault =
-        "no Address of [Interface] is an IPv4 one with the length of the clients' subnet, 8 to 30; for example Address "
-        "= "
-        "10.8.0.1/24";
+        "no Address of [Interface] is an IPv4 one with the length of the clients' subnet, 8 to 30; for example "
+        "Address = 10.8.0.1/24";
     return result;
   }
-  Peers peers(file, *std::move(pool), *subnet, allowed_ips, now);
+  Peers peers(file, *std::move(pool), *network, allowed_ips, now);
   for (const FilePeer& peer : file.peers) peers.add(peer, result);
-  for (const IpPrefix& address : file.addresses) {
-    if (address.address.is_v4() && address != *subnet) {
-      result.notes.push_back("Address = " + to_string(address) + " is left out: a gateway has one subnet");
-    }
-  }
-  add_settings(file, interface_name, *subnet, result);
+  add_settings(file, interface_name, *network, result);
   note_hooks(file, result);
-  note_keys(file, peers.v6_addresses(), result);
+  note_keys(file, result);
   return result;
 }
 

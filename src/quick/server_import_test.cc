@@ -13,6 +13,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::Pair;
 using testing::SizeIs;
 
@@ -46,8 +47,9 @@ TEST(ServerImport, TellsTheSettings) {
   const ServerImport result = imported("",
                                        "Address = fd00::1/64, 10.8.0.1/24\nListenPort = 4500\nMTU = 1380\n"
                                        "PostUp = iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE\n");
-  EXPECT_THAT(result.settings, ElementsAre(Pair("WG_SUBNET", "10.8.0.1/24"), Pair("WG_PORT", "4500"),
-                                           Pair("WG_INTERFACE", "wg0"), Pair("WG_MTU", "1380"), Pair("NAT", "on")));
+  EXPECT_THAT(result.settings,
+              ElementsAre(Pair("WG_SUBNET", "10.8.0.1/24"), Pair("WG_SUBNET6", "fd00::1/64"), Pair("WG_PORT", "4500"),
+                          Pair("WG_INTERFACE", "wg0"), Pair("WG_MTU", "1380"), Pair("NAT", "on")));
   EXPECT_THAT(imported("").settings, Contains(Pair("NAT", "off")));
 }
 
@@ -94,10 +96,46 @@ TEST(ServerImport, SaysWhatHasACounterpart) {
   EXPECT_THAT(result.notes, Contains(HasSubstr("PostUp in line 9: the gateway switches forwarding on")));
   EXPECT_THAT(result.notes, Contains(HasSubstr("PostUp in line 10: PEER_ALLOWED_IPS says")));
   EXPECT_THAT(result.notes, Contains(HasSubstr("PostUp in line 12: has no counterpart")));
-  for (const char* part : {"10.9.0.1/24 is left out", "IPv6 addresses are left out",
+  for (const char* part : {"10.9.0.1/24 is left out: a gateway has one subnet",
                            "DNS: ", "Table: ", "FwMark: ", "SaveConfig: ", "there is no ListenPort"}) {
     EXPECT_THAT(result.notes, Contains(HasSubstr(part)));
   }
+}
+
+constexpr const char* kBothFamilies = "Address = 10.8.0.1/24, fd00:8::1/64\nListenPort = 51820\n";
+
+TEST(ServerImport, TakesTheIpv6AddressThatEveryGatewayDerives) {
+  const ServerImport result = imported(
+      peer(2, "10.8.0.2/32, fd00:8::a08:2/128") + peer(3, "fd00:8::10.8.0.3/128, 10.8.0.3/32") + peer(4, "10.8.0.4/32"),
+      kBothFamilies);
+  EXPECT_THAT(result.clients, SizeIs(3));
+  EXPECT_THAT(result.notes, IsEmpty());
+  EXPECT_THAT(result.settings, Contains(Pair("WG_SUBNET6", "fd00:8::1/64")));
+}
+
+TEST(ServerImport, NamesThePeerWhoseIpv6AddressIsAnother) {
+  const ServerImport result =
+      imported(peer(2, "10.8.0.2/32, fd00:8::a08:2/128") + peer(3, "10.8.0.3/32, fd00:8::3/128", "bob"), kBothFamilies);
+  EXPECT_THAT(result.clients, SizeIs(2)) << "its IPv4 goes on";
+  EXPECT_THAT(
+      result.notes,
+      ElementsAre("line 11 (bob): its IPv6 address fd00:8::3 is not the one that goes with 10.8.0.3: it has IPv4 alone "
+                  "until its own file says Address = 10.8.0.3/32, fd00:8::a08:3/128"));
+}
+
+TEST(ServerImport, SaysWhyTheVpnHasNoIpv6) {
+  const std::string client = peer(2, "10.8.0.2/32, fd00:8::2/128");
+  const auto left_out = HasSubstr("its IPv6 address fd00:8::2 is left out, and it has IPv4 alone");
+  EXPECT_THAT(imported(client).notes, ElementsAre(left_out));
+  const ServerImport small = imported(client, "Address = 10.8.0.1/24, fd00:8::1/112\nListenPort = 51820\n");
+  EXPECT_THAT(
+      small.notes,
+      ElementsAre(
+          HasSubstr("Address = fd00:8::1/112 is left out: as WG_SUBNET6 it needs a prefix length from 16 to 96"),
+          left_out));
+  EXPECT_THAT(small.settings, Not(Contains(Pair("WG_SUBNET6", testing::_))));
+  EXPECT_THAT(imported("", "Address = 10.8.0.1/24, fd00:8::1/64, fd00:9::1/64\nListenPort = 51820\n").notes,
+              ElementsAre("Address = fd00:9::1/64 is left out: a gateway has one subnet of each family"));
 }
 
 TEST(ServerImport, GivesANameOnce) {

@@ -381,16 +381,17 @@ def imported():
     world = World()
     pair = Pair(world)
     (alice, alice_public), (_, bob_public) = pair.north_key, genkey(world.north)
-    server = (f"[Interface]\nPrivateKey = {pair.south_key[0]}\nAddress = 10.99.0.1/24\nListenPort = 51820\n"
+    server = (f"[Interface]\nPrivateKey = {pair.south_key[0]}\nAddress = 10.99.0.1/24, fd99::1/64\nListenPort = 51820\n"
               "PostUp = echo iptables -t nat -A POSTROUTING -j MASQUERADE\n\n"
-              f"# Name = alice\n[Peer]\nPublicKey = {alice_public}\nAllowedIPs = 10.99.0.7/32\n\n"
-              f"### Client bob\n[Peer]\nPublicKey = {bob_public}\nAllowedIPs = 10.99.0.8/32\n")
+              f"# Name = alice\n[Peer]\nPublicKey = {alice_public}\nAllowedIPs = 10.99.0.7/32, fd99::10.99.0.7/128\n\n"
+              f"### Client bob\n[Peer]\nPublicKey = {bob_public}\nAllowedIPs = 10.99.0.8/32, fd99::8/128\n")
     stock = WgQuick(world.south, server, STOCK, "wg0")
     stock.up()
-    client = WgQuick(world.north, f"[Interface]\nPrivateKey = {alice}\nAddress = 10.99.0.7/32\n[Peer]\nPublicKey = {pair.south_key[1]}\n"
-                     f"AllowedIPs = 10.99.0.0/24\nEndpoint = {SOUTH}:51820\nPersistentKeepalive = 1\n")
+    client = WgQuick(world.north, f"[Interface]\nPrivateKey = {alice}\nAddress = 10.99.0.7/32, fd99::10.99.0.7/128\n[Peer]\n"
+                     f"PublicKey = {pair.south_key[1]}\nAllowedIPs = 10.99.0.0/24, fd99::/64\nEndpoint = {SOUTH}:51820\nPersistentKeepalive = 1\n")
     client.up()
-    pings("the client reaches the stock server", world.north, "10.99.0.1")
+    for address in ("10.99.0.1", "fd99::1"):
+        pings("the client reaches the stock server", world.north, address)
 
     state_dir = LAB_DIR / "state"
     looked = product(world.south, "import", LAB_DIR / "wg0.conf", "--state-dir", state_dir, "--dry-run", ok=False)
@@ -399,6 +400,7 @@ def imported():
     done = product(world.south, "import", LAB_DIR / "wg0.conf", "--state-dir", state_dir, ok=False)
     check("the import", done.returncode == 0 and "2 clients: 2 imported; the private key: kept" in done.stderr, done.stderr)
     check("says what became of the hook", "PostUp in line 5: NAT=on does this" in done.stderr, done.stderr)
+    check("and whose IPv6 address is another", "(bob): its IPv6 address fd99::8 is not" in done.stderr and "(alice)" not in done.stderr, done.stderr)
     again = product(world.south, "import", LAB_DIR / "wg0.conf", "--state-dir", state_dir, ok=False)
     check("once more changes nothing", "0 imported, 2 already there" in again.stderr, again.stderr)
 
@@ -408,8 +410,9 @@ def imported():
     gateway = Gateway(world.south, STATE_DIR=state_dir, SERVER_IP=SOUTH)
     gateway.process = world.south.spawn([PROGRAM, "serve", "--config", settings], gateway.settings)
     wait_until("the gateway serves", gateway._serves, 20)
-    wait_until("the client is back, unchanged",
-               lambda: world.north.run("ping -c 1 -W 1 10.99.0.1", ok=False).returncode == 0, 60)
+    for address in ("10.99.0.1", "fd99::1"):
+        wait_until(f"the client is back at {address}, unchanged",
+                   lambda: world.north.run(f"ping -c 1 -W 1 {address}", ok=False).returncode == 0, 60)
     rows = gateway.cli("client list").splitlines()
     check("both are clients, by their names", any("alice" in row and "10.99.0.7" in row for row in rows)
           and any("bob" in row and "10.99.0.8" in row for row in rows), rows)
