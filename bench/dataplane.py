@@ -5,6 +5,7 @@ As many as are wanted stand side by side: one that is idle costs nothing, so wha
 
 import json
 import pathlib
+import subprocess
 import time
 
 from lab import Failure, Node, link, wait_until
@@ -64,7 +65,10 @@ class End:
 
     def stop(self):
         self._process.terminate()
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 class Cable:

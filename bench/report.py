@@ -117,6 +117,16 @@ def judgement_text(figures, row, column):
     return (f"{number(judged[0])}, " if row.aim.of else "") + ("reached" if judged[1] else "not reached")
 
 
+def judgements(figures):
+    """Every figure that has an aim, beside it."""
+    for table in TABLES:
+        for row in table.rows:
+            for column in table.judged:
+                if (judged := judgement(figures, row, column)) is not None:
+                    yield {"figure": row.name, "column": column, "value": figures.value(row, column), "in terms of the aim": judged[0],
+                           "aim": str(row.aim), "reached": judged[1]}
+
+
 def table_lines(figures, table):
     """The table in Markdown, without columns of which nothing was measured; no line when there is no row."""
     rows = [row for row in table.rows if any(figures.value(row, column) is not None for column in table.columns)]

@@ -33,6 +33,15 @@ class Judgement(unittest.TestCase):
         self.assertIsNone(report.judgement(figures(ours=[1], theirs=[0]), row, "ours"))
 
 
+    def test_of_a_run_names_what_was_measured(self):
+        measured = Figures()
+        measured.add(TCP, OURS, 5)
+        measured.add(TCP, WIREGUARD_GO, 2)
+        measured.add(PING, OURS, 0.1)
+        self.assertEqual(list(report.judgements(measured)), [
+            {"figure": TCP, "column": OURS, "value": 5, "in terms of the aim": 2.5, "aim": ">= 2.5 x wireguard-go", "reached": True}])
+
+
 class Number(unittest.TestCase):
     def test_has_three_digits_or_is_whole(self):
         self.assertEqual([report.number(value) for value in (None, 0, 0.08449, 2.5, 16, 99.96, 8123.4, 123456)],
