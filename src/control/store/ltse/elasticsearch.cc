@@ -167,10 +167,11 @@ Result<Elasticsearch::Reply> Elasticsearch::judge(HttpAnswer answer) const {
 
 Error Elasticsearch::unexpected(const Reply& reply) const {
   const json::value* error = reply.body.if_contains("error");
-  const std::string type = error != nullptr ? text(find(*error, "type")) : std::string();
-  const std::string reason = error != nullptr ? text(find(*error, "reason")) : std::string();
+  std::string said = text(error);  // of a path that it does not know
+  if (said.empty() && error != nullptr) said = text(find(*error, "type")) + " " + text(find(*error, "reason"));
   return {ErrorCode::kUnavailable, "the LTSE at " + server().display() + " answered unexpectedly: HTTP " +
-                                       std::to_string(reply.status) + " " + type + " " + reason};
+                                       std::to_string(reply.status) + (said.empty() ? "" : ": " + said) +
+                                       "; if that is no LTSE, correct LTSE_URL"};
 }
 
 Result<std::optional<json::object>> Elasticsearch::find_index(const std::string& index, Deadline deadline) {
