@@ -39,7 +39,7 @@ MAY_INCLUDE = {
     "cli": ["base", "control/api", "control/model", "control/service", "control/store/store.h",
             "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/uapi_server.h"],
     # It looks with the eyes of `serve`: its settings, the host's facts, the mark of a link of ours.
-    "doctor": ["base", "netlink", "host", "cli", "tunnel/kernel/kernel_link.h"],
+    "doctor": ["base", "netlink", "host", "cli", "tunnel/kernel/kernel_link.h", "control/model/network.h"],
     # The composition root of a tunnel without a gateway, as main.cc is the gateway's.
     "quick": ["base", "control/model", "control/service", "control/store/store.h", "cli", "engine/crypto/x25519.h",
               "engine/protocol/config.h", "engine/uapi_client.h", "engine/uapi_server.h", "host", "tunnel/tunnel.h", "tunnel/kernel"],

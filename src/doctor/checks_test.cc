@@ -11,6 +11,7 @@
 #include "doctor/conntrack_check.h"
 #include "doctor/forwarding_check.h"
 #include "doctor/gateway_check.h"
+#include "doctor/ipv6_check.h"
 #include "doctor/mtu_check.h"
 #include "doctor/port_check.h"
 #include "doctor/reverse_path_check.h"
@@ -129,6 +130,62 @@ TEST(DoctorForwarding, MayBeOffAtOneInterface) {
       {.everywhere = {"net.ipv4.ip_forward", 1, true},
        .interfaces = {{"net.ipv4.conf.wg0.forwarding", 1, true}, {"net.ipv4.conf.eth0.forwarding", 0, true}}});
   EXPECT_EQ(summary(finding), "broken: sysctl -w net.ipv4.conf.eth0.forwarding=1");
+}
+
+TEST(DoctorForwarding, HasOneSwitchForIpv6) {
+  ForwardingFacts facts{.family = IpFamily::kV6, .everywhere = {"net.ipv6.conf.all.forwarding", 0, false}};
+  EXPECT_EQ(judge_forwarding(facts).check, "forwarding6");
+  EXPECT_EQ(summary(judge_forwarding(facts)), "broken: sysctl -w net.ipv6.conf.all.forwarding=1");
+  facts.everywhere.value = 1;
+  EXPECT_EQ(summary(judge_forwarding(facts)), "ok");
+}
+
+// --- ipv6 ---
+
+TEST(DoctorIpv6, IsSwitchedOnByServeWhereItCan) {
+  const auto judged = [](std::optional<std::uint64_t> disabled, bool writable, bool serves) {
+    return judge_ipv6({.in_vpn = true,
+                       .serves = serves,
+                       .disabled = {"net.ipv6.conf.wg0.disable_ipv6", disabled, writable},
+                       .outside = Route{"eth0", 1500}});
+  };
+  EXPECT_EQ(summary(judged(0, true, false)), "ok");
+  EXPECT_EQ(summary(judged(1, true, false)), "ok");
+  EXPECT_EQ(summary(judged(1, false, false)), "broken: sysctl -w net.ipv6.conf.wg0.disable_ipv6=0");
+  EXPECT_EQ(summary(judged(1, true, true)),
+            "broken: sysctl -w net.ipv6.conf.wg0.disable_ipv6=0 && systemctl restart vpn-enabler");
+  EXPECT_EQ(judged(std::nullopt, false, false).state, State::kBroken) << "a kernel without IPv6";
+}
+
+TEST(DoctorIpv6, NeedsARouteForThoseWhoCallByIt) {
+  const auto judged = [](Called called) {
+    return judge_ipv6({.in_vpn = true, .called = called, .disabled = {"", 0, true}}).state;
+  };
+  EXPECT_EQ(judged(Called::kAll), State::kBroken);
+  EXPECT_EQ(judged(Called::kSome), State::kWarning);
+  EXPECT_EQ(judged(Called::kNone), State::kNote);
+  const IpAddress v4 = *IpAddress::parse("192.0.2.1"), v6 = *IpAddress::parse("2001:db8::1");
+  EXPECT_EQ(called_by_ipv6({}), Called::kNone);
+  EXPECT_EQ(called_by_ipv6({v4}), Called::kNone);
+  EXPECT_EQ(called_by_ipv6({v4, v6}), Called::kSome);
+  EXPECT_EQ(called_by_ipv6({v6}), Called::kAll);
+}
+
+TEST(DoctorIpv6, WarnsOfARouteThatRunsOut) {
+  Ipv6Facts facts{.in_vpn = true,
+                  .disabled = {"", 0, true},
+                  .outside = Route{"eth0", 1500, true},
+                  .heeds_routers = {"net.ipv6.conf.eth0.accept_ra", 1, true},
+                  .forwards = true};
+  EXPECT_EQ(summary(judge_ipv6(facts)), "warning: sysctl -w net.ipv6.conf.eth0.accept_ra=2");
+  facts.heeds_routers.value = 2;
+  EXPECT_EQ(summary(judge_ipv6(facts)), "ok");
+  facts.heeds_routers.value = 1;
+  facts.forwards = false;
+  EXPECT_EQ(summary(judge_ipv6(facts)), "ok") << "serve sees to it";
+  facts.forwards = true;
+  facts.outside->is_told = false;
+  EXPECT_EQ(summary(judge_ipv6(facts)), "ok") << "an administrator's own route";
 }
 
 // --- rp_filter ---

@@ -9,12 +9,14 @@
 #include <utility>
 
 #include "cli/health_answer.h"
+#include "control/model/network.h"
 #include "doctor/capability_check.h"
 #include "doctor/clock_check.h"
 #include "doctor/conntrack_check.h"
 #include "doctor/firewall_check.h"
 #include "doctor/forwarding_check.h"
 #include "doctor/gateway_check.h"
+#include "doctor/ipv6_check.h"
 #include "doctor/limited.h"
 #include "doctor/mtu_check.h"
 #include "doctor/port_check.h"
@@ -101,13 +103,25 @@ Examination examine(const Result<cli::Settings>& read, const LookAtStore& look_a
 
   say(judge_udp_port(look_at_udp_port(settings.wg_port, serves, gateway, kernel_is_ours)));
   say(judge_api_port(look_at_api_port(settings.api_address, settings.api_port, serves, gateway)));
-  const std::vector<Finding> firewall = judge_firewall({.rules = read_firewalls(),
-                                                        .client = some_client(settings.wg_subnet),
-                                                        .vpn_interface = settings.wg_interface,
-                                                        .outside_interface = outside,
-                                                        .own_table = host::table_name(settings.wg_interface),
-                                                        .udp_port = settings.wg_port});
-  std::ranges::for_each(firewall, say);
+  const FirewallFacts firewalls{.rules = read_firewalls(),
+                                .vpn_interface = settings.wg_interface,
+                                .own_table = host::table_name(settings.wg_interface),
+                                .udp_port = settings.wg_port};
+  const IpAddress client = some_client(settings.wg_subnet);
+  say(judge_way_in(firewalls, IpFamily::kV4, outside));
+  say(judge_way_through(firewalls, client, outside));
+
+  const Called by_ipv6 = called_by_ipv6(called.addresses.value_or(std::vector<IpAddress>()));
+  if (settings.wg_subnet6 || by_ipv6 != Called::kNone) {
+    const Ipv6Facts ipv6 = look_at_ipv6(settings.wg_subnet6.has_value(), by_ipv6, settings.wg_interface, serves);
+    const std::string outside6 = ipv6.outside ? ipv6.outside->interface_name : outside;
+    say(judge_ipv6(ipv6));
+    if (by_ipv6 != Called::kNone) say(judge_way_in(firewalls, IpFamily::kV6, outside6));
+    if (settings.wg_subnet6) {
+      say(judge_forwarding(look_at_ipv6_forwarding(serves)));
+      say(judge_way_through(firewalls, control::embed_v4(*settings.wg_subnet6, client), outside6));
+    }
+  }
   say(judge_conntrack(look_at_conntrack()));
   say(judge_clock(look_at_clock(clock)));
   say(judge_server_ip(called));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -32,12 +33,16 @@ Owner owner_of(const Place& place) {
   if (has_chain(table, "DOCKER") && place.base_chain == "FORWARD") return Owner::kDocker;
   if (table.legacy) return Owner::kIptablesLegacy;
   const bool has_iptables_names =
-      table.family == "ip" && (place.base_chain == "FORWARD" || place.base_chain == "INPUT");
+      table.family != "inet" && (place.base_chain == "FORWARD" || place.base_chain == "INPUT");
   return has_iptables_names ? Owner::kIptables : Owner::kNftables;
 }
 
-std::string name_of(Owner owner) {
-  switch (owner) {
+std::string iptables_of(const Place& place) {
+  return std::string(place.table->family == "ip6" ? "ip6tables" : "iptables") + (place.table->legacy ? "-legacy" : "");
+}
+
+std::string name_of_owner(const Place& place) {
+  switch (owner_of(place)) {
     case Owner::kUfw:
       return "ufw";
     case Owner::kFirewalld:
@@ -45,9 +50,8 @@ std::string name_of(Owner owner) {
     case Owner::kDocker:
       return "Docker's rules";
     case Owner::kIptables:
-      return "an iptables rule";
     case Owner::kIptablesLegacy:
-      return "an iptables-legacy rule";
+      return "an " + iptables_of(place) + " rule";
     case Owner::kNftables:
       break;
   }
@@ -56,13 +60,9 @@ std::string name_of(Owner owner) {
 
 std::string describe(const Place& place) {
   const std::string where =
-      std::string(place.table->legacy ? "iptables-legacy table " : "table " + place.table->family + " ") +
+      (place.table->legacy ? iptables_of(place) + " table " : "table " + place.table->family + " ") +
       place.table->name + ", chain " + place.chain;
   return where + (place.by_policy ? ", by its policy" : "");
-}
-
-std::string iptables_of(const Place& place) {
-  return place.table->legacy ? "iptables-legacy" : "iptables";
 }
 
 /// What lets clients open connections by the interface, and their answers back.
@@ -117,11 +117,28 @@ template <typename CureOf>
 Finding finding_of(const std::string& name, const Judgement& judgement, const std::string& what, CureOf cure_of) {
   if (judgement.fate == Fate::kPasses) return {name, State::kOk, "nobody's rules drop " + what};
   const Place& place = judgement.place;
-  const std::string who = name_of(owner_of(place));
+  const std::string who = name_of_owner(place);
   if (judgement.fate == Fate::kPartly) {
     return {name, State::kNote, who + " may drop some of " + what + ": " + describe(place)};
   }
   return {name, State::kBroken, who + " drops " + what + ": " + describe(place), cure_of(place)};
+}
+
+/// Why nothing can be said.
+std::optional<Finding> obstacle_of(const std::string& name, const FirewallFacts& facts,
+                                   const std::string& outside_interface) {
+  if (!facts.rules) {
+    return Finding{name, State::kNote, "could not be looked at: " + facts.rules.error().message,
+                   command("sudo vpn-enabler doctor")};
+  }
+  if (outside_interface.empty()) {
+    return Finding{name, State::kNote, "could not be judged: no interface leads outside"};
+  }
+  return std::nullopt;
+}
+
+std::string of_family(IpFamily family) {
+  return family == IpFamily::kV6 ? ", IPv6" : "";
 }
 
 }  // namespace
@@ -135,31 +152,29 @@ Result<firewall::Ruleset> read_firewalls() {
   return rules;
 }
 
-std::vector<Finding> judge_firewall(const FirewallFacts& facts) {
-  const std::string in = "firewall_in";
-  const std::string through = "firewall_through";
+Finding judge_way_in(const FirewallFacts& facts, IpFamily family, const std::string& outside_interface) {
+  const std::string name = family == IpFamily::kV6 ? "firewall6_in" : "firewall_in";
+  if (auto obstacle = obstacle_of(name, facts, outside_interface)) return *std::move(obstacle);
+  const Judgement calls =
+      judge(*facts.rules, firewall::to_gateway(family, outside_interface, facts.udp_port), facts.own_table);
+  return finding_of(name, calls,
+                    "what clients send to UDP port " + std::to_string(facts.udp_port) + " by " + outside_interface +
+                        of_family(family),
+                    [&](const Place& place) { return let_in(place, facts.udp_port); });
+}
+
+Finding judge_way_through(const FirewallFacts& facts, const IpAddress& client, const std::string& outside_interface) {
   const std::string& vpn = facts.vpn_interface;
-  const std::string& outside = facts.outside_interface;
-  if (!facts.rules) {
-    const std::string message = "could not be looked at: " + facts.rules.error().message;
-    return {{in, State::kNote, message, command("sudo vpn-enabler doctor")},
-            {through, State::kNote, message, command("sudo vpn-enabler doctor")}};
-  }
-  if (outside.empty()) {
-    const std::string message = "could not be judged: no interface leads outside";
-    return {{in, State::kNote, message}, {through, State::kNote, message}};
-  }
+  const std::string name = client.is_v6() ? "firewall6_through" : "firewall_through";
+  if (auto obstacle = obstacle_of(name, facts, outside_interface)) return *std::move(obstacle);
   const auto fate_of = [&](const firewall::Packet& packet) { return judge(*facts.rules, packet, facts.own_table); };
-  const Judgement calls = fate_of(firewall::to_gateway(facts.client.family(), outside, facts.udp_port));
-  const Judgement forth = fate_of(firewall::from_client(facts.client, vpn, outside));
-  const Judgement back = fate_of(firewall::to_client(facts.client, vpn, outside));
+  const Judgement forth = fate_of(firewall::from_client(client, vpn, outside_interface));
+  const Judgement back = fate_of(firewall::to_client(client, vpn, outside_interface));
   const Judgement& worse = forth.fate >= back.fate ? forth : back;
-  const std::string port = "UDP port " + std::to_string(facts.udp_port);
-  const std::string way = &worse == &forth ? "what clients send to the site, " + vpn + " to " + outside
-                                           : "the site's answers to clients, " + outside + " to " + vpn;
-  return {finding_of(in, calls, "what clients send to " + port + " by " + outside,
-                     [&](const Place& place) { return let_in(place, facts.udp_port); }),
-          finding_of(through, worse, way, [&](const Place& place) { return let_forward(place, vpn); })};
+  const std::string way = &worse == &forth ? "what clients send to the site, " + vpn + " to " + outside_interface
+                                           : "the site's answers to clients, " + outside_interface + " to " + vpn;
+  return finding_of(name, worse, way + of_family(client.family()),
+                    [&](const Place& place) { return let_forward(place, vpn); });
 }
 
 }  // namespace vpn::doctor

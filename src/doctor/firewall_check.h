@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "base/ip.h"
@@ -18,16 +17,16 @@ namespace vpn::doctor {
 
 struct FirewallFacts {
   Result<firewall::Ruleset> rules;
-  IpAddress client;  ///< one of the VPN's addresses
   std::string vpn_interface;
-  std::string outside_interface;  ///< empty: there is none
-  std::string own_table;          ///< ours, which is left out
+  std::string own_table;  ///< ours, which is left out
   std::uint16_t udp_port = 0;
 };
 
 Result<firewall::Ruleset> read_firewalls();
 
-/// Two findings: the way in to the gateway's port, and the way through it. Pure.
-std::vector<Finding> judge_firewall(const FirewallFacts& facts);
+// The way in to the gateway's port, and the way through it for one of the VPN's addresses, each by the interface that
+// leads outside for its family; empty: there is none. Pure.
+Finding judge_way_in(const FirewallFacts& facts, IpFamily family, const std::string& outside_interface);
+Finding judge_way_through(const FirewallFacts& facts, const IpAddress& client, const std::string& outside_interface);
 
 }  // namespace vpn::doctor

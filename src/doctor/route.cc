@@ -14,24 +14,28 @@
 namespace vpn::doctor {
 namespace {
 
-std::string interface_towards(const IpAddress& address) {
+/// Without its MTU.
+std::optional<Route> ask_for_route(const IpAddress& address) {
   auto socket = netlink::Socket::open(NETLINK_ROUTE);
-  if (!socket) return {};
+  if (!socket) return std::nullopt;
   netlink::Request request(RTM_GETROUTE, 0);
-  auto& route = request.put_fixed_part<rtmsg>();
-  route.rtm_family = address.is_v4() ? AF_INET : AF_INET6;
-  route.rtm_dst_len = static_cast<std::uint8_t>(address.bit_count());
+  auto& asked = request.put_fixed_part<rtmsg>();
+  asked.rtm_family = address.is_v4() ? AF_INET : AF_INET6;
+  asked.rtm_dst_len = static_cast<std::uint8_t>(address.bit_count());
   request.put(RTA_DST, address.bytes());
   std::uint32_t index = 0;
-  const netlink::Outcome outcome = socket->transact(request, [&index](const nlmsghdr& message) {
+  Route route;
+  const netlink::Outcome outcome = socket->transact(request, [&](const nlmsghdr& message) {
+    route.is_told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message))->rtm_protocol == RTPROT_RA;
     netlink::for_each_attribute(message, sizeof(rtmsg), [&index](const nlattr& attribute) {
       if (netlink::type_of(attribute) == RTA_OIF) netlink::read_into(index, attribute);
     });
     return true;
   });
   std::array<char, IF_NAMESIZE> name{};
-  if (!outcome.ok() || ::if_indextoname(index, name.data()) == nullptr) return {};
-  return name.data();
+  if (!outcome.ok() || ::if_indextoname(index, name.data()) == nullptr) return std::nullopt;
+  route.interface_name = name.data();
+  return route;
 }
 
 /// Connecting a UDP socket makes the kernel look the route up, and sends nothing.
@@ -50,9 +54,9 @@ int mtu_towards(const IpAddress& address) {
 }  // namespace
 
 std::optional<Route> route_to(const IpAddress& address) {
-  const std::string interface_name = interface_towards(address);
-  if (interface_name.empty()) return std::nullopt;
-  return Route{interface_name, mtu_towards(address)};
+  auto route = ask_for_route(address);
+  if (route) route->mtu_bytes = mtu_towards(address);
+  return route;
 }
 
 std::optional<Route> route_outside(IpFamily family) {

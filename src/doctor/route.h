@@ -12,7 +12,8 @@ namespace vpn::doctor {
 
 struct Route {
   std::string interface_name;
-  int mtu_bytes = 0;  ///< the route's own, else its interface's
+  int mtu_bytes = 0;     ///< the route's own, else its interface's
+  bool is_told = false;  ///< by a router's advertisement (IPv6), and so only for some time
 };
 
 /// None when there is no route there.

@@ -8,8 +8,8 @@ import sys
 import time
 
 from lab import LAB_DIR, Node, check, equal, link, wait_until
-from patient import ALICE, GATEWAY_OUTSIDE, NOBODY, PROGRAM, SITE, World, run_case
-from servers import MongoDb
+from patient import ALICE, GATEWAY_OUTSIDE, NOBODY, PROGRAM, SITE, WEB_PORT, World, run_case
+from servers import Elasticsearch, MongoDb
 
 
 def healthy():
@@ -253,5 +253,36 @@ def store():
     check("it is named", "mongodb" in finding["message"], finding["message"])
 
 
+def ltse():
+    """A real LTSE: there, at another's address, away, not to be reached; nothing is made there."""
+    world = World()
+    store = Elasticsearch(world.site, SITE)
+    store.start()
+    world.server.settings.update(store.settings)
+    right = store.settings["LTSE_URL"]
+
+    def indices():
+        return world.site.run(["curl", "-sS", f"{right}/nosql/api/_cat/indices?h=index"]).split()
+    finding = world.finds("store", "ok", right)
+    equal("what the doctor made there", indices(), [])
+    world.serve()
+    world.server.stop()
+    world.finds("store", "ok", right)
+
+    for wrong, word in ((f"http://{SITE}:{WEB_PORT}", f"{SITE} is not ready (HTTP 501)"), (f"http://{SITE}:8081", f"{SITE}:8081"),
+                        (f"https://{SITE}:8080", "does not answer in time"), (f"http://{SITE}:8080/elsewhere", "correct LTSE_URL")):
+        world.server.settings["LTSE_URL"] = wrong
+        finding = world.finds("store", "broken", word)
+        check("its cure tells where to look", "docs/stores.md" in finding["cure"]["advice"], finding)
+    world.server.settings["LTSE_URL"] = right
+    for away, back in ((store.cut, store.mend), (store.freeze, store.thaw), (store.kill, store.start)):
+        away()
+        begun = time.monotonic()
+        world.finds("store", "broken")
+        check("it waits no longer than 4 s for the LTSE", time.monotonic() - begun < 4, f"{time.monotonic() - begun:.2f} s")
+        back()
+        wait_until("the store answers", lambda: world.doctor()[1]["store"]["state"] == "ok", 60)
+
+
 if __name__ == "__main__":
-    run_case(__doc__, healthy, settings, forwarding, rp_filter, mtu, tun, tunnel, capabilities, ports, server_ip, store)
+    run_case(__doc__, healthy, settings, forwarding, rp_filter, mtu, tun, tunnel, capabilities, ports, server_ip, store, ltse)
