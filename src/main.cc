@@ -148,7 +148,8 @@ Result<OpenTunnel> open_tunnel(const cli::Settings& settings, const Clock& clock
   }
   const engine::DeviceOptions options{.interface_name = settings.wg_interface,
                                       .mtu_bytes = settings.wg_mtu_bytes,
-                                      .workers = settings.engine_workers.value_or(engine::default_workers())};
+                                      .workers = settings.engine_workers.value_or(engine::default_workers()),
+                                      .offloads = settings.engine_offloads};
   auto userspace = tunnel::UserspaceTunnel::open(options, clock, random, logger);
   if (!userspace) return fail(std::move(userspace.error()));
   logger.info("our own engine carries the packets", {{"why", why}, {"workers", std::to_string(options.workers)}});

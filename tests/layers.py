@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     # The API by its unix socket; of the engine what keys and the engine alone as a command need; stores as the
     # composition root opens them. No concrete store, tunnel or host.
     "cli": ["base", "control/api", "control/model", "control/service", "control/store/store.h",
-            "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/uapi_server.h"],
+            "engine/crypto/x25519.h", "engine/device.h", "engine/io/linux_tun.h", "engine/io/offloads.h", "engine/uapi_server.h"],
     # It looks with the eyes of `serve`: its settings, the host's facts, the mark of a link of ours.
     "doctor": ["base", "netlink", "host", "cli", "tunnel/kernel/kernel_link.h", "control/model/network.h"],
     # The composition root of a tunnel without a gateway, as main.cc is the gateway's.

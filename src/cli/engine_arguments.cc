@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "cli/engine_command.h"
+#include "base/text.h"
 #include "cli/log_sink.h"
 #include "cli/setting_values.h"
 
@@ -17,8 +17,29 @@ std::unique_ptr<Logger> engine_logger(std::string_view log_level, std::FILE* out
   return std::make_unique<LogSink>(level, LogFormat::kText, out);
 }
 
-int run_engine_command(const Arguments& arguments) {
+Result<EngineOptions> engine_environment() {
+  Status status;
+  const auto read = [&status](const char* name, const char* example, const auto& parse) {
+    const char* const value = std::getenv(name);
+    if (!status || value == nullptr || *value == '\0') return;
+    const Fault fault = parse(value);
+    if (fault.empty()) return;
+    const std::string assigned = std::string(name) + "=";
+    status = fail(ErrorCode::kInvalidArgument,
+                  assigned + "\"" + shown(value) + "\" " + fault + "; for example " + assigned + example, name);
+  };
   EngineOptions options;
+  std::optional<std::size_t> workers;
+  read("ENGINE_WORKERS", "2", [&](std::string_view value) { return parse_workers(value, workers); });
+  read("ENGINE_OFFLOADS", "no-uso", [&](std::string_view value) { return parse_offloads(value, options.offloads); });
+  if (!status) return fail(status.error());
+  options.workers = workers.value_or(options.workers);
+  return options;
+}
+
+int run_engine_command(const Arguments& arguments) {
+  std::string interface_name;
+  bool foreground = false;
   CLI::App app(
       "A WireGuard interface in userspace, without a gateway around it: makes a TUN device and listens on its UAPI "
       "socket, as "
@@ -28,23 +49,20 @@ int run_engine_command(const Arguments& arguments) {
       "Example:\n"
       "  vpn-enabler engine wg0\n"
       "  WG_QUICK_USERSPACE_IMPLEMENTATION=vpn-engine wg-quick up wg0");
-  app.add_option("interface", options.interface_name, "The interface's name")->required();
-  app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground");
+  app.add_option("interface", interface_name, "The interface's name")->required();
+  app.add_flag("-f,--foreground", foreground, "Stay in the foreground");
   if (const auto exit_code = parse_command_line(app, arguments)) return *exit_code;
   std::string name;
-  if (const Fault fault = parse_interface(options.interface_name, name); !fault.empty()) {
+  if (const Fault fault = parse_interface(interface_name, name); !fault.empty()) {
     return report({ErrorCode::kInvalidArgument, "the interface's name " + fault + "; for example wg0"}, kUsageError);
   }
-  if (const char* workers = std::getenv("ENGINE_WORKERS"); workers != nullptr && *workers != '\0') {
-    std::optional<std::size_t> count;
-    if (const Fault fault = parse_workers(workers, count); !fault.empty()) {
-      return report({ErrorCode::kInvalidArgument, "ENGINE_WORKERS " + fault + "; for example 2"}, kUsageError);
-    }
-    if (count) options.workers = *count;
-  }
+  auto options = engine_environment();
+  if (!options) return report(options.error(), kUsageError);
   const char* log_level = std::getenv("LOG_LEVEL");
   const std::unique_ptr<Logger> logger = engine_logger(log_level != nullptr ? log_level : "");
-  return run_engine(options, *logger);
+  options->interface_name = name;
+  options->foreground = foreground;
+  return run_engine(*options, *logger);
 }
 
 }  // namespace vpn::cli

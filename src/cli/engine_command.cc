@@ -76,7 +76,7 @@ class Engine {
   explicit Engine(Logger& logger) : logger_(logger) {}
 
   Status open(const EngineOptions& options) {
-    if (Status status = open_device(options.interface_name, options.workers); !status) return status;
+    if (Status status = open_device(options); !status) return status;
     return open_socket();
   }
 
@@ -92,13 +92,14 @@ class Engine {
   }
 
  private:
-  Status open_device(const std::string& interface_name, std::size_t workers) {
+  Status open_device(const EngineOptions& options) {
     Result<UniqueFd> inherited = inherited_fd("WG_TUN_FD");
     if (!inherited) return fail(inherited.error());
-    auto tuns = *inherited ? engine::io::LinuxTun::adopt(std::move(*inherited))
-                           : engine::io::LinuxTun::open(interface_name, engine::DeviceOptions().mtu_bytes, workers);
+    auto tuns = *inherited ? engine::io::LinuxTun::adopt(std::move(*inherited), options.offloads)
+                           : engine::io::LinuxTun::open(options.interface_name, engine::DeviceOptions().mtu_bytes,
+                                                        options.workers, options.offloads);
     if (!tuns) return fail(tuns.error());
-    auto device = engine::Device::run_on(std::move(*tuns), clock_, random_, logger_);
+    auto device = engine::Device::run_on(std::move(*tuns), options.offloads, clock_, random_, logger_);
     if (!device) return fail(device.error());
     device_ = std::move(*device);
     return {};

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/device.h"
+#include "engine/io/offloads.h"
 
 namespace vpn::cli {
 
@@ -16,6 +17,7 @@ struct EngineOptions {
   std::string interface_name;
   bool foreground = false;
   std::size_t workers = engine::default_workers();
+  engine::io::Offloads offloads = {};
 };
 
 /// Creates the interface and its UAPI socket and serves both until either is removed, or SIGTERM or SIGINT comes.

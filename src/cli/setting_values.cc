@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "base/encoding.h"
 #include "base/interface_name.h"
@@ -50,6 +51,19 @@ bool is_no_hosts(const IpAddress& address) {
   const auto mapped = IpPrefix::parse("::ffff:0:0/96"), link_local = IpPrefix::parse("fe80::/10");
   const bool unspecified = std::ranges::all_of(address.bytes(), [](std::uint8_t byte) { return byte == 0; });
   return unspecified || is_multicast(address) || mapped->contains(address) || link_local->contains(address);
+}
+
+/// What stands between the commas, without the spaces around it.
+std::vector<std::string_view> list_items(std::string_view list) {
+  std::vector<std::string_view> items;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    std::string_view& item = items.emplace_back(list.substr(0, comma));
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (comma == std::string_view::npos) return items;
+    list.remove_prefix(comma + 1);
+  }
 }
 
 /// RFC 1123 section 2.1, with the lengths of RFC 1035 section 2.3.4.
@@ -113,17 +127,33 @@ Fault parse_subnet6(std::string_view value, const IpPrefix& subnet, std::optiona
 Fault parse_allowed_ips(std::string_view value, std::string& out) {
   if (value.size() > kMaxAllowedIpsBytes) return "is longer than 1024 bytes";
   out.clear();
-  while (true) {
-    const std::size_t comma = value.find(',');
-    std::string_view item = value.substr(0, comma);
-    while (item.starts_with(' ')) item.remove_prefix(1);
-    while (item.ends_with(' ')) item.remove_suffix(1);
+  for (const std::string_view item : list_items(value)) {
     if (!IpPrefix::parse(item)) return "is not a comma-separated list of IP prefixes";
     if (!out.empty()) out.push_back(',');
     out += item;
-    if (comma == std::string_view::npos) return {};
-    value.remove_prefix(comma + 1);
   }
+  return {};
+}
+
+Fault parse_offloads(std::string_view value, engine::io::Offloads& out) {
+  constexpr std::string_view kWithout = "no-";
+  if (value == "all" || value == "none") {
+    out = value == "all" ? engine::io::Offloads() : engine::io::kNoOffloads;
+    return {};
+  }
+  const bool without = value.starts_with(kWithout);
+  out = without ? engine::io::Offloads() : engine::io::kNoOffloads;
+  for (std::string_view item : list_items(value)) {
+    const bool fits = item.starts_with(kWithout) == without;
+    if (without && fits) item.remove_prefix(kWithout.size());
+    const auto offload = std::ranges::find(engine::io::kOffloadSwitches, item, &engine::io::OffloadSwitch::name);
+    if (!fits || offload == engine::io::kOffloadSwitches.end()) {
+      return "is not all, none, a list of tso, uso, gso and gro with commas between, or such a list with no- before "
+             "each";
+    }
+    out.*offload->on = !without;
+  }
+  return {};
 }
 
 Fault parse_server_ip(std::string_view value, std::string& out) {

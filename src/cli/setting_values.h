@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "base/key.h"
 #include "control/api/auth.h"
+#include "engine/io/offloads.h"
 
 namespace vpn::cli {
 
@@ -43,6 +44,9 @@ Fault parse_path(std::string_view value, std::filesystem::path& out);
 Fault parse_socket_path(std::string_view value, std::filesystem::path& out);
 Fault parse_private_key(std::string_view value, std::optional<PrivateKey>& out);
 Fault parse_token(std::string_view value, std::optional<control::BearerToken>& out);
+
+/// all, none, those that may be used, or no- before each that may not: tso, uso, gso, gro, with commas between.
+Fault parse_offloads(std::string_view value, engine::io::Offloads& out);
 
 /// Any but one with a control character, which nothing that it could name has; at most 4,096 bytes.
 Fault parse_line(std::string_view value, std::string& out);

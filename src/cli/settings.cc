@@ -107,6 +107,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      }},
     {"ENGINE_WORKERS", "auto", "2", "Threads of our own engine that carry packets, 1 to 64; auto: one for each processor, up to 8",
      [](std::string_view value, Settings& s) { return parse_workers(value, s.engine_workers); }},
+    {"ENGINE_OFFLOADS", "all", "no-uso",
+     "What our own engine uses of the kernel's offloads, where it has them: all, none, some of tso,uso,gso,gro, or all but some: "
+     "no-uso,no-gro",
+     [](std::string_view value, Settings& s) { return parse_offloads(value, s.engine_offloads); }},
     {"NAT", "on", "on", "on: clients reach the site under the gateway's address; off: their own",
      [](std::string_view value, Settings& s) {
        return parse_word<bool>(value, {{"on", true}, {"off", false}}, s.nat);

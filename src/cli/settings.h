@@ -20,6 +20,7 @@
 #include "cli/log_sink.h"
 #include "control/api/auth.h"
 #include "control/service/secret_text.h"
+#include "engine/io/offloads.h"
 
 namespace CLI {
 class App;
@@ -41,6 +42,7 @@ struct Settings {
   std::string wg_interface;
   int wg_mtu_bytes = 0;
   std::optional<std::size_t> engine_workers;  ///< of our own engine; none: as many as processors
+  engine::io::Offloads engine_offloads = {};  ///< of our own engine
 
   // What clients are told
   std::string server_ip;          ///< address or host name; empty: detected

@@ -40,8 +40,8 @@ class SettingsTest : public testing::Test {
                              "LTSE",           "LTSE_URL",
                              "LTSE_URL_FILE",  "LTSE_INDEX",
                              "TUNNEL",         "NAT",
-                             "ENGINE_WORKERS", "LOG_LEVEL",
-                             "LOG_FORMAT"}) {
+                             "ENGINE_WORKERS", "ENGINE_OFFLOADS",
+                             "LOG_LEVEL",      "LOG_FORMAT"}) {
       ::unsetenv(name);
     }
     std::string pattern = (std::filesystem::temp_directory_path() / "settings-test-XXXXXX").string();
@@ -111,6 +111,7 @@ TEST_F(SettingsTest, DefaultsAreTheOriginalsAndOurs) {
   EXPECT_FALSE(settings->api_token);
   EXPECT_EQ(settings->api_auth, control::AuthMode::kToken);
   EXPECT_EQ(settings->state_dir, "/var/lib/vpn-enabler");
+  EXPECT_EQ(settings->engine_offloads, engine::io::Offloads());
   EXPECT_TRUE(settings->nat);
   EXPECT_EQ(settings->log_level, LogLevel::kInfo);
   EXPECT_EQ(settings->log_format, LogFormat::kText);
@@ -143,6 +144,7 @@ TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
                                   "API_TOKEN=0123456789abcdef==\n"
                                   "API_AUTH=off\n"
                                   "STATE_DIR=/srv/vpn\n"
+                                  "ENGINE_OFFLOADS=none\n"
                                   "NAT=off\n"
                                   "LOG_LEVEL=debug\n"
                                   "LOG_FORMAT=json\n"
@@ -160,6 +162,7 @@ TEST_F(SettingsTest, EverySettingIsTakenFromTheFile) {
   EXPECT_TRUE(settings->api_token && settings->api_token->matches("0123456789abcdef=="));
   EXPECT_EQ(settings->api_auth, control::AuthMode::kOff);
   EXPECT_EQ(settings->state_dir, "/srv/vpn");
+  EXPECT_EQ(settings->engine_offloads, engine::io::kNoOffloads);
   EXPECT_FALSE(settings->nat);
   EXPECT_EQ(settings->log_level, LogLevel::kDebug);
   EXPECT_EQ(settings->log_format, LogFormat::kJson);
@@ -256,6 +259,12 @@ TEST_F(SettingsTest, RefusesBadValuesNamingTheirFault) {
            {"MONGODB_PORT", "65536", "is not a port"},
            {"LTSE", "yes", "is none of true, false"},
            {"TUNNEL", "boringtun", "is none of auto, kernel, userspace"},
+           {"ENGINE_OFFLOADS", "on", "is not all, none, a list of tso, uso, gso and gro"},
+           {"ENGINE_OFFLOADS", "tso,lro", "is not all, none, a list"},
+           {"ENGINE_OFFLOADS", "tso,", "is not all, none, a list"},
+           {"ENGINE_OFFLOADS", "tso,no-uso", "is not all, none, a list"},
+           {"ENGINE_OFFLOADS", "no-uso,gso", "is not all, none, a list"},
+           {"ENGINE_OFFLOADS", "tso,all", "is not all, none, a list"},
            {"NAT", "true", "is none of on, off"},
            {"ENGINE_WORKERS", "0", "is neither auto nor a number from 1 to 64"},
            {"ENGINE_WORKERS", "65", "is neither auto nor a number from 1 to 64"},
@@ -292,6 +301,15 @@ TEST_F(SettingsTest, AcceptsTheValuesBetween) {
   EXPECT_EQ(read_with("LOG_LEVEL", "warning")->log_level, LogLevel::kWarning);
   EXPECT_TRUE(read_with("API_SOCKET", "/" + std::string(106, 'a')));
   EXPECT_TRUE(read_with("WG_PRIVATE_KEY", kGoodKey)->wg_private_key.has_value());
+}
+
+TEST_F(SettingsTest, SwitchesOffloadsOnOrOffByName) {
+  const auto offloads = [this](const char* value) { return read_with("ENGINE_OFFLOADS", value)->engine_offloads; };
+  EXPECT_EQ(offloads("all"), (engine::io::Offloads{.tso = true, .uso = true, .gso = true, .gro = true}));
+  EXPECT_EQ(offloads("none"), (engine::io::Offloads{.tso = false, .uso = false, .gso = false, .gro = false}));
+  EXPECT_EQ(offloads("tso, gro"), (engine::io::Offloads{.tso = true, .uso = false, .gso = false, .gro = true}));
+  EXPECT_EQ(offloads("no-uso"), (engine::io::Offloads{.tso = true, .uso = false, .gso = true, .gro = true}));
+  EXPECT_EQ(offloads("no-tso,no-gso"), (engine::io::Offloads{.tso = false, .uso = true, .gso = false, .gro = true}));
 }
 
 TEST_F(SettingsTest, ChoosesTheStoreThatIsConfigured) {

@@ -8,18 +8,24 @@ std::string_view to_string(Counter counter) {
       return "tun_packets_read";
     case Counter::kTunBytesRead:
       return "tun_bytes_read";
-    case Counter::kTunSuperPacketsRead:
-      return "tun_super_packets_read";
+    case Counter::kTunTcpSuperPacketsRead:
+      return "tun_tcp_super_packets_read";
+    case Counter::kTunUdpSuperPacketsRead:
+      return "tun_udp_super_packets_read";
     case Counter::kTunMalformed:
       return "tun_malformed";
     case Counter::kTunWrites:
       return "tun_writes";
     case Counter::kTunBytesWritten:
       return "tun_bytes_written";
-    case Counter::kTunSuperPacketsWritten:
-      return "tun_super_packets_written";
-    case Counter::kTunResegmented:
-      return "tun_resegmented";
+    case Counter::kTunTcpSuperPacketsWritten:
+      return "tun_tcp_super_packets_written";
+    case Counter::kTunUdpSuperPacketsWritten:
+      return "tun_udp_super_packets_written";
+    case Counter::kTunTcpResegmented:
+      return "tun_tcp_resegmented";
+    case Counter::kTunUdpResegmented:
+      return "tun_udp_resegmented";
     case Counter::kTunWritesDropped:
       return "tun_writes_dropped";
     case Counter::kUdpDatagramsReceived:
@@ -54,8 +60,10 @@ CounterValues& CounterValues::operator+=(const CounterValues& other) {
 
 void Counters::add(const io::TunWriteReport& report) {
   add(Counter::kTunWrites, report.written);
-  add(Counter::kTunSuperPacketsWritten, report.super_packets);
-  add(Counter::kTunResegmented, report.resegmented);
+  add(Counter::kTunTcpSuperPacketsWritten, report.super_packets.tcp);
+  add(Counter::kTunUdpSuperPacketsWritten, report.super_packets.udp);
+  add(Counter::kTunTcpResegmented, report.resegmented.tcp);
+  add(Counter::kTunUdpResegmented, report.resegmented.udp);
   add(Counter::kTunWritesDropped, report.dropped);
 }
 

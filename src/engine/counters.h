@@ -17,19 +17,22 @@ namespace vpn::engine {
 enum class Counter : std::uint8_t {
   kTunPacketsRead,  ///< after segmentation
   kTunBytesRead,
-  kTunSuperPacketsRead,  ///< that were segmented here
-  kTunMalformed,         ///< metadata that contradicts the packet
-  kTunWrites,            ///< packets and super-packets
+  kTunTcpSuperPacketsRead,  ///< that were segmented here (tso)
+  kTunUdpSuperPacketsRead,  ///< the same (uso)
+  kTunMalformed,            ///< metadata that contradicts the packet
+  kTunWrites,               ///< packets and super-packets
   kTunBytesWritten,
-  kTunSuperPacketsWritten,
-  kTunResegmented,  ///< super-packets the kernel refused, written packet by packet
+  kTunTcpSuperPacketsWritten,  ///< (tso)
+  kTunUdpSuperPacketsWritten,  ///< (uso)
+  kTunTcpResegmented,          ///< super-packets the kernel refused, written packet by packet (tso)
+  kTunUdpResegmented,          ///< the same (uso)
   kTunWritesDropped,
   kUdpDatagramsReceived,
   kUdpBytesReceived,
-  kUdpCoalescedReceives,  ///< receives of several datagrams (UDP_GRO)
+  kUdpCoalescedReceives,  ///< receives of several datagrams (gro)
   kUdpDatagramsSent,
-  kUdpSegmentedSends,  ///< messages of several datagrams (UDP_SEGMENT)
-  kUdpUnsegmented,     ///< messages the kernel refused, sent datagram by datagram
+  kUdpSegmentedSends,  ///< messages of several datagrams (gso)
+  kUdpUnsegmented,     ///< messages of several the kernel refused, sent datagram by datagram (gso)
   kUdpSourceRetries,   ///< sent again without a source address that is ours no more
   kUdpSendsDropped,
   kIcmpSent,  ///< unreachable messages to the sender of a packet that has nowhere to go

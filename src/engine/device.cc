@@ -14,6 +14,29 @@
 #include "engine/worker.h"
 
 namespace vpn::engine {
+namespace {
+
+// What of `wanted` this kernel has.
+io::Offloads usable_offloads(const io::Tun& tun, io::Offloads wanted) {
+  const io::Offloads udp = io::LinuxUdp::available();
+  return {.tso = tun.takes_tcp_super_packets(),
+          .uso = tun.takes_udp_super_packets(),
+          .gso = wanted.gso && udp.gso,
+          .gro = wanted.gro && udp.gro};
+}
+
+void tell_offloads(Logger& logger, const std::string& interface_name, io::Offloads wanted, io::Offloads usable) {
+  const auto state = [&](bool io::Offloads::* offload) {
+    return usable.*offload ? "on" : wanted.*offload ? "the kernel has none" : "off";
+  };
+  logger.info("offloads", {{"interface", interface_name},
+                           {"tso", state(&io::Offloads::tso)},
+                           {"uso", state(&io::Offloads::uso)},
+                           {"gso", state(&io::Offloads::gso)},
+                           {"gro", state(&io::Offloads::gro)}});
+}
+
+}  // namespace
 
 using protocol::InterfaceSnapshot;
 using protocol::InterfaceUpdate;
@@ -262,15 +285,22 @@ std::size_t default_workers() {
 
 Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options, const Clock& clock, Random& random,
                                              Logger& logger) {
-  Result<io::TunQueues> tuns = io::LinuxTun::open(options.interface_name, options.mtu_bytes, options.workers);
+  Result<io::TunQueues> tuns =
+      io::LinuxTun::open(options.interface_name, options.mtu_bytes, options.workers, options.offloads);
   if (!tuns) return fail(tuns.error());
-  return run_on(std::move(*tuns), clock, random, logger);
+  return run_on(std::move(*tuns), options.offloads, clock, random, logger);
 }
 
-Result<std::unique_ptr<Device>> Device::run_on(io::TunQueues tuns, const Clock& clock, Random& random, Logger& logger) {
+Result<std::unique_ptr<Device>> Device::run_on(io::TunQueues tuns, io::Offloads offloads, const Clock& clock,
+                                               Random& random, Logger& logger) {
   Result<io::LinkWatcher> link = io::LinkWatcher::open(tuns.front()->fd());
   if (!link) return fail(link.error());
-  return assemble({std::move(tuns), io::LinuxUdp::open, std::move(*link)}, clock, random, logger);
+  const io::Offloads usable = usable_offloads(*tuns.front(), offloads);
+  tell_offloads(logger, tuns.front()->name(), offloads, usable);
+  const auto open_udp = [usable](std::uint16_t port, std::uint32_t fwmark, std::size_t count) {
+    return io::LinuxUdp::open(port, fwmark, count, usable);
+  };
+  return assemble({std::move(tuns), open_udp, std::move(*link)}, clock, random, logger);
 }
 
 Result<std::unique_ptr<Device>> Device::assemble(DeviceParts parts, const Clock& clock, Random& random,

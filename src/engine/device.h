@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "engine/counters.h"
+#include "engine/io/offloads.h"
 #include "engine/io/tun.h"
 #include "engine/protocol/config.h"
 
@@ -31,6 +32,7 @@ struct DeviceOptions {
   std::string interface_name = "wg0";  ///< at most 15 characters of [a-zA-Z0-9_=+.-]
   int mtu_bytes = 1420;
   std::size_t workers = default_workers();  ///< 1 to kMaxWorkers
+  io::Offloads offloads = {};               ///< those that may be used, where the kernel has them
 };
 
 class Device {
@@ -39,8 +41,10 @@ class Device {
   /// taken, kUnavailable without /dev/net/tun. clock, random and logger outlive the device.
   static Result<std::unique_ptr<Device>> open(const DeviceOptions& options, const Clock& clock, Random& random,
                                               Logger& logger);
-  /// The same on the queues of a TUN device that exists already, a worker for each.
-  static Result<std::unique_ptr<Device>> run_on(io::TunQueues tuns, const Clock& clock, Random& random, Logger& logger);
+  /// The same on the queues of a TUN device that exists already, a worker for each. Which offloads are on stands in the
+  /// log then.
+  static Result<std::unique_ptr<Device>> run_on(io::TunQueues tuns, io::Offloads offloads, const Clock& clock,
+                                                Random& random, Logger& logger);
   /// The same on parts of the caller's (device_parts.h).
   static Result<std::unique_ptr<Device>> assemble(DeviceParts parts, const Clock& clock, Random& random,
                                                   Logger& logger);

@@ -107,7 +107,7 @@ TEST_P(DeviceTest, CarriesASuperPacketAsItsSegments) {
     arrived.insert(arrived.end(), packets.begin(), packets.end());
   }
   EXPECT_EQ(arrived, sent);
-  EXPECT_EQ(client_.device->counters()[Counter::kTunSuperPacketsRead], 1u);
+  EXPECT_EQ(client_.device->counters()[Counter::kTunTcpSuperPacketsRead], 1u);
   EXPECT_EQ(client_.device->counters()[Counter::kTunPacketsRead], sent.size());
 }
 

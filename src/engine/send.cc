@@ -49,7 +49,8 @@ void Sender::add_segments(const io::TunPacket& packet, io::Udp* sockets, protoco
     counters_.add(Counter::kTunMalformed);
     return;
   }
-  counters_.add(Counter::kTunSuperPacketsRead);
+  const bool udp = packet.offload.segmentation == io::Segmentation::kUdp;
+  counters_.add(udp ? Counter::kTunUdpSuperPacketsRead : Counter::kTunTcpSuperPacketsRead);
   for (std::size_t size = segmenter->next_size(); size > 0; size = segmenter->next_size()) {
     if (packets_.size() == kMaxBatch || segment_room(size).empty()) flush(sockets, now);
     const MutableBytes segment = segment_room(size);

@@ -101,11 +101,12 @@ unsigned index_by_name(const Record& record) {
 
 }  // namespace
 
-Result<unsigned> make_interface(const Record& record, Logger& logger) {
+Result<unsigned> make_interface(const Record& record, cli::EngineOptions engine, Logger& logger) {
+  engine.interface_name = record.interface_name;
   if (record.in_kernel) {
     InKernel kernel(record.interface_name);
     if (!*kernel) return fail((*kernel).error());
-  } else if (Status started = cli::start_engine({record.interface_name, false}, logger); !started) {
+  } else if (Status started = cli::start_engine(engine, logger); !started) {
     return fail(started.error());
   }
   const unsigned index = ::if_nametoindex(record.interface_name.c_str());

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/engine_command.h"
 #include "engine/protocol/config.h"
 #include "quick/record.h"
 #include "tunnel/tunnel.h"
@@ -15,7 +16,7 @@ namespace vpn::quick {
 
 /// Makes the interface that the record names, in the kernel or by an engine as it says; down, without a key. Its index.
 /// kUnsupported when it is to be in the kernel and that has no WireGuard.
-Result<unsigned> make_interface(const Record& record, Logger& logger);
+Result<unsigned> make_interface(const Record& record, cli::EngineOptions engine, Logger& logger);
 
 /// Key, port, mark and peers, at once; the interface is still down.
 Status configure_interface(const Record& record, const engine::protocol::InterfaceUpdate& update);

@@ -180,7 +180,7 @@ class Bringup {
   Status make_interface(bool in_kernel) {
     record_.in_kernel = in_kernel;
     if (Status stored = records_.store(record_); !stored) return stored;
-    const auto index = quick::make_interface(record_, logger_);
+    const auto index = quick::make_interface(record_, options_.engine, logger_);
     if (!index) return fail(index.error());
     record_.interface_index = *index;
     return records_.store(record_);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/engine_command.h"
 #include "cli/settings.h"
 #include "quick/config_file.h"
 #include "quick/endpoint_names.h"
@@ -22,6 +23,7 @@ struct UpOptions {
   bool ignore_hooks = false;  ///< go on without PreUp, PostUp, PreDown and PostDown
   bool ignore_dns = false;    ///< and without DNS
   cli::TunnelChoice tunnel = cli::TunnelChoice::kAuto;
+  cli::EngineOptions engine = {};  ///< of our engine; the interface's name is the file's
 };
 
 /// Takes a sentence for the person at the terminal: what differs from what they may expect.

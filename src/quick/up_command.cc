@@ -54,6 +54,9 @@ int run_up(const cli::Arguments& arguments) {
                                                                {"userspace", cli::TunnelChoice::kUserspace}},
                                                               options.tunnel);
   if (!fault.empty()) return report({ErrorCode::kInvalidArgument, "TUNNEL " + fault + "; for example userspace"});
+  auto engine = cli::engine_environment();
+  if (!engine) return report(engine.error());
+  options.engine = *std::move(engine);
   const auto config = locate(config_argument);
   if (!config) return report(config.error());
   ::umask(077);

@@ -105,7 +105,8 @@ class Usage(CommandTest):
         text = run("serve", "--help").stdout
         for name in ("WG_PRIVATE_KEY", "WG_PRIVATE_KEY_FILE", "WG_SUBNET", "WG_SUBNET6", "WG_PORT", "WG_INTERFACE", "WG_MTU",
                      "SERVER_IP", "SERVER_PORT", "PEER_ALLOWED_IPS", "API_ADDRESS", "API_PORT", "API_SOCKET", "API_TOKEN",
-                     "API_TOKEN_FILE", "API_AUTH", "STATE_DIR", "STORE", "MONGODB_HOST", "MONGODB_PASS_FILE", "LTSE_URL", "TUNNEL", "NAT", "ENGINE_WORKERS", "LOG_LEVEL", "LOG_FORMAT"):
+                     "API_TOKEN_FILE", "API_AUTH", "STATE_DIR", "STORE", "MONGODB_HOST", "MONGODB_PASS_FILE", "LTSE_URL", "TUNNEL", "NAT", "ENGINE_WORKERS", "ENGINE_OFFLOADS",
+                     "LOG_LEVEL", "LOG_FORMAT"):
             self.assertIn(f"(Env:{name})", text)
             self.assertIn("--" + name.lower().replace("_", "-"), text)
 

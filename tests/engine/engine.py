@@ -26,14 +26,14 @@ IPV4, IPV6 = 0, 1
 
 
 class Peer:
-    """One end: a node whose tun0 is served by `program`."""
+    """One end: a node whose tun0 is served by `program`, with ENGINE_OFFLOADS as given."""
 
-    def __init__(self, name, program):
-        self.name, self.program = name, program
+    def __init__(self, name, program, offloads):
+        self.name, self.program, self.offloads = name, program, offloads
         self.node = Node(name)
 
     def start(self):
-        self.node.run([self.program, "tun0"])
+        self.node.run([self.program, "tun0"], env={"ENGINE_OFFLOADS": self.offloads})
         self.node.run("ip link set tun0 mtu 1420 up")
         self.node.run(f"ip addr add {INNER[self.name][IPV4]}/24 dev tun0")
         self.node.run(f"ip addr add {INNER[self.name][IPV6]}/64 dev tun0 nodad")
@@ -48,8 +48,8 @@ class Peer:
 class World:
     """The drawing above; the ends know each other, west calls east over the outer family given."""
 
-    def __init__(self, west=ENGINE, east=ENGINE, outer=IPV4):
-        self.west, self.east = Peer("west", west), Peer("east", east)
+    def __init__(self, west=ENGINE, east=ENGINE, outer=IPV4, offloads=("all", "all")):
+        self.west, self.east = Peer("west", west, offloads[0]), Peer("east", east, offloads[1])
         link(self.west.node, "veth", [f"{OUTER['west'][IPV4]}/24", f"{OUTER['west'][IPV6]}/64"],
              self.east.node, "veth", [f"{OUTER['east'][IPV4]}/24", f"{OUTER['east'][IPV6]}/64"])
         self.west.start()
@@ -137,6 +137,25 @@ def largest():
         pings(world.west.node, address, 3, f"-M do -s {65475 - header}")
         pings(world.west.node, address, 3, f"-M do -s {65474 - header}")
     transfers(world.west, world.east, INNER["east"][IPV4], 5006, 20)
+
+
+def offloads():
+    """ENGINE_OFFLOADS switches them off at one end, at both, or one of them; the log says which are on."""
+    for ends in (("none", "all"), ("all", "none"), ("none", "none"), ("no-uso,no-gro", "gso")):
+        print(f"-- west {ends[0]}, east {ends[1]}")
+        world = World(offloads=ends)
+        for inner in (IPV4, IPV6):
+            pings(world.west.node, INNER["east"][inner], 2)
+            transfers(world.west, world.east, INNER["east"][inner], 5001, 20)
+            transfers(world.east, world.west, INNER["west"][inner], 5002, 20)
+    node = Node("machine")
+    engine = node.spawn([ENGINE, "tun0", "-f"], env={"ENGINE_OFFLOADS": "no-uso", "LOG_LEVEL": "verbose"})
+    wait_until("the socket answers", lambda: node.run("wg show tun0", ok=False).returncode == 0, 5)
+    check("the log says which are on", "offloads interface=tun0 tso=on uso=off gso=on gro=on" in engine.log.read_text(),
+          engine.log.read_text())
+    refused = node.run(["env", "ENGINE_OFFLOADS=lro", ENGINE, "tun1"], ok=False)
+    check("another word is refused, with a right one", refused.returncode == 2 and "for example ENGINE_OFFLOADS=" in refused.stderr,
+          refused.stderr.strip())
 
 
 def unreachable():
@@ -273,8 +292,8 @@ def thousands_of_peers():
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (ours_to_stock, stock_to_ours, ours_to_ours, mtu_edges, largest, unreachable, ports,
-                                              containers, environment, thousands_of_peers)}
+    cases = {case.__name__: case for case in (ours_to_stock, stock_to_ours, ours_to_ours, mtu_edges, largest, offloads, unreachable,
+                                              ports, containers, environment, thousands_of_peers)}
     if len(sys.argv) != 2 or sys.argv[1] not in cases:
         print(__doc__ + "\ncases: " + " ".join(cases))
         sys.exit(2)

@@ -15,7 +15,7 @@ constexpr int kPatienceMs = 10'000;
 class LinkWatcherTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto tun = LinuxTun::open("wg0", 1420, 1);
+    auto tun = LinuxTun::open("wg0", 1420, 1, {});
     ASSERT_TRUE(tun) << tun.error().message;
     tun_ = std::move(tun->front());
     auto watcher = LinkWatcher::open(tun_->fd());

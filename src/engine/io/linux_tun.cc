@@ -55,12 +55,12 @@ Result<UniqueFd> open_queue(const std::string& name, unsigned flags) {
 
 }  // namespace
 
-LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header)
+LinuxTun::LinuxTun(UniqueFd fd, std::string name, bool has_header, Offloads offloads)
     : fd_(std::move(fd)), name_(std::move(name)), has_header_(has_header) {
-  probe_offloads();
+  if (has_header_) set_offloads(offloads);
 }
 
-Result<TunQueues> LinuxTun::open(const std::string& name, int mtu_bytes, std::size_t queues) {
+Result<TunQueues> LinuxTun::open(const std::string& name, int mtu_bytes, std::size_t queues, Offloads offloads) {
   CHECK(queues > 0);
   if (!is_interface_name(name)) {
     return fail(ErrorCode::kInvalidArgument,
@@ -72,7 +72,7 @@ Result<TunQueues> LinuxTun::open(const std::string& name, int mtu_bytes, std::si
     const unsigned first_only = opened.empty() ? IFF_TUN_EXCL : 0;
     auto fd = open_queue(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | multi_queue | first_only);
     if (!fd) return fail(fd.error());
-    opened.push_back(std::unique_ptr<Tun>(new LinuxTun(std::move(*fd), name, true)));
+    opened.push_back(std::unique_ptr<Tun>(new LinuxTun(std::move(*fd), name, true, offloads)));
   }
 
   ifreq request = request_for(name);
@@ -84,7 +84,7 @@ Result<TunQueues> LinuxTun::open(const std::string& name, int mtu_bytes, std::si
   return opened;
 }
 
-Result<TunQueues> LinuxTun::adopt(UniqueFd fd) {
+Result<TunQueues> LinuxTun::adopt(UniqueFd fd, Offloads offloads) {
   ifreq request{};
   if (::ioctl(fd.get(), TUNGETIFF, &request) != 0 || (request.ifr_flags & IFF_TUN) == 0) {
     return fail(ErrorCode::kInvalidArgument, "the file descriptor handed over is no TUN device");
@@ -96,20 +96,27 @@ Result<TunQueues> LinuxTun::adopt(UniqueFd fd) {
   ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
   const bool has_header = (request.ifr_flags & IFF_VNET_HDR) != 0;
   TunQueues adopted;
-  adopted.push_back(std::unique_ptr<Tun>(new LinuxTun(std::move(fd), std::begin(request.ifr_name), has_header)));
+  adopted.push_back(
+      std::unique_ptr<Tun>(new LinuxTun(std::move(fd), std::begin(request.ifr_name), has_header, offloads)));
   return adopted;
 }
 
-void LinuxTun::probe_offloads() {
-  if (!has_header_) return;
+// Asks for what is wanted, and for less where the kernel has less. Segmentation needs the partial checksum; without
+// any, packets come with whole ones.
+void LinuxTun::set_offloads(Offloads offloads) {
   int header_bytes = sizeof(VirtioHeader);
   ::ioctl(fd_.get(), TUNSETVNETHDRSZ, &header_bytes);  // the default, except on a device that is handed over
-  const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  if (::ioctl(fd_.get(), TUNSETOFFLOAD, tcp | kTunUso4 | kTunUso6) == 0) {
-    tcp_ = udp_ = true;
-  } else if (::ioctl(fd_.get(), TUNSETOFFLOAD, tcp) == 0) {
-    tcp_ = true;
+  const unsigned tso = offloads.tso ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
+  const unsigned uso = offloads.uso ? TUN_F_CSUM | kTunUso4 | kTunUso6 : 0;
+  const bool both = set_offload_flags(tso | uso);
+  if (both || set_offload_flags(tso)) {
+    if (offloads.tso) tcp_.allow();
+    if (offloads.uso && both) udp_.allow();
   }
+}
+
+bool LinuxTun::set_offload_flags(unsigned flags) const {
+  return ::ioctl(fd_.get(), TUNSETOFFLOAD, static_cast<unsigned long>(flags)) == 0;
 }
 
 int LinuxTun::mtu_bytes() const {
@@ -133,19 +140,21 @@ bool LinuxTun::read(TunReadBatch& batch) {
 
 TunWriteReport LinuxTun::write(std::span<const TunWrite> packets) {
   TunWriteReport report;
+  tcp_.count_down();
+  udp_.count_down();
   for (const TunWrite& packet : packets) {
-    const bool super_packet = packet.offload.segmentation != Segmentation::kNone;
+    const Segmentation segmentation = packet.offload.segmentation;
     const int error = write_one(packet);
-    if (error == 0) {
-      ++report.written;
-      report.super_packets += super_packet;
-    } else if (super_packet && error == EINVAL) {
-      // Linux 6.6.44 and others refused well-formed ones: no more of this kind, and this one in pieces.
-      (packet.offload.segmentation == Segmentation::kUdp ? udp_ : tcp_) = false;
-      ++report.resegmented;
-      write_segments(packet) ? ++report.written : ++report.dropped;
+    if (error != 0 && segmentation == Segmentation::kNone) {
+      ++report.dropped;  // EIO: the link is down; EAGAIN, ENOBUFS and ENOMEM: the kernel is short of memory
+    } else if (error != 0) {
+      // Linux 6.6.44 and others refused well-formed ones, and what has no room as a whole may have it in pieces.
+      if (error == EINVAL) (segmentation == Segmentation::kUdp ? udp_ : tcp_).refuse();
+      report.resegmented.add(segmentation);
+      write_segments(packet, report);
     } else {
-      ++report.dropped;  // EIO: the link is down; EAGAIN and ENOMEM: the kernel is short of memory
+      ++report.written;
+      if (segmentation != Segmentation::kNone) report.super_packets.add(segmentation);
     }
   }
   return report;
@@ -162,8 +171,8 @@ int LinuxTun::write_one(const TunWrite& packet) const {
   return ::writev(fd_.get(), pieces.data(), static_cast<int>(count)) < 0 ? errno : 0;
 }
 
-// Allocates: once a kind is refused no more of it comes.
-bool LinuxTun::write_segments(const TunWrite& packet) const {
+// Allocates: it is rare.
+void LinuxTun::write_segments(const TunWrite& packet, TunWriteReport& report) const {
   std::vector<std::uint8_t> whole(packet.size);
   std::vector<std::uint8_t> segment(packet.size);
   std::uint8_t* to = whole.data();
@@ -172,14 +181,15 @@ bool LinuxTun::write_segments(const TunWrite& packet) const {
     to += piece.iov_len;
   }
   auto segmenter = Segmenter::open(whole, packet.offload);
-  if (!segmenter) return false;
-  bool all = true;
+  if (!segmenter) {
+    ++report.dropped;
+    return;
+  }
   for (std::size_t size = segmenter->next_size(); size > 0; size = segmenter->next_size()) {
     segmenter->write_next(segment.data());
     const iovec piece{segment.data(), size};
-    all = write_one({{.checksum_valid = true}, {&piece, 1}, size}) == 0 && all;
+    write_one({{.checksum_valid = true}, {&piece, 1}, size}) == 0 ? ++report.written : ++report.dropped;
   }
-  return all;
 }
 
 }  // namespace vpn::engine::io

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <set>
@@ -13,6 +14,7 @@
 #include "base/test_namespace.h"
 #include "engine/io/coalesce.h"
 #include "engine/io/linux_udp.h"
+#include "engine/io/test_kernel_refusals.h"
 #include "engine/io/test_packets.h"
 
 namespace vpn::engine::io {
@@ -26,12 +28,12 @@ constexpr int kPatienceMs = 10'000;
 class LinuxTunTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto tun = LinuxTun::open("wg0", 1420, 1);
+    auto tun = LinuxTun::open("wg0", 1420, 1, {});
     ASSERT_TRUE(tun) << tun.error().message;
     tun_ = std::move(tun->front());
     TestNamespace::ip("address add 10.0.0.1/24 dev wg0");
     TestNamespace::ip("link set wg0 up");
-    auto udp = LinuxUdp::open(2000, 0, 1);
+    auto udp = LinuxUdp::open(2000, 0, 1, {});
     ASSERT_TRUE(udp) << udp.error().message;
     udp_ = udp->front();
   }
@@ -96,6 +98,24 @@ class LinuxTunTest : public testing::Test {
     return report;
   }
 
+  // Twenty datagrams of the machine's to 10.0.0.2, in one message; they are read, whole and in order.
+  void send_in_one_message() {
+    const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
+    std::vector<Bytes> datagrams;
+    std::vector<OutgoingDatagram> outgoing;
+    for (std::size_t i = 0; i < 20; ++i) datagrams.emplace_back(i < 19 ? 1000 : 10, static_cast<std::uint8_t>(i));
+    for (const Bytes& datagram : datagrams) outgoing.push_back({datagram, &path, 0});
+    const UdpSendReport report = udp_->send(outgoing);
+    ASSERT_EQ(report.sent, datagrams.size());
+    ASSERT_EQ(report.segmented_sends, 1u);
+    const auto packets = read_udp(datagrams.size());
+    ASSERT_EQ(packets.size(), datagrams.size());
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+      EXPECT_EQ(Bytes(packets[i].begin() + 28, packets[i].end()), datagrams[i]);
+      EXPECT_TRUE(checksums_hold(packets[i]));
+    }
+  }
+
   TestNamespace namespace_;
   TestNamespace::Visit visit_ = namespace_.enter();
   std::unique_ptr<Tun> tun_;
@@ -111,7 +131,7 @@ TEST_F(LinuxTunTest, HasTheMtuAskedFor) {
 
 TEST_F(LinuxTunTest, SaysThatANameIsTaken) {
   for (const char* name : {"wg0", "lo"}) {
-    const auto second = LinuxTun::open(name, 1420, 1);
+    const auto second = LinuxTun::open(name, 1420, 1, {});
     ASSERT_FALSE(second) << name;
     EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
   }
@@ -124,43 +144,80 @@ TEST_F(LinuxTunTest, GoesAwayWithItsObject) {
 }
 
 TEST_F(LinuxTunTest, IsAdoptedByItsDescriptor) {
-  const auto adopted = LinuxTun::adopt(UniqueFd(::dup(tun_->fd())));
+  const auto adopted = LinuxTun::adopt(UniqueFd(::dup(tun_->fd())), {});
   ASSERT_TRUE(adopted) << adopted.error().message;
   EXPECT_EQ(adopted->front()->name(), "wg0");
-  EXPECT_FALSE(LinuxTun::adopt(UniqueFd(::dup(udp_->fd(IpFamily::kV4)))));
+  EXPECT_FALSE(LinuxTun::adopt(UniqueFd(::dup(udp_->fd(IpFamily::kV4))), {}));
 }
 
 TEST_F(LinuxTunTest, ReadsASegmentedSendAsOneSuperPacket) {
   ASSERT_TRUE(tun_->takes_udp_super_packets()) << "Linux 6.2 or newer has UDP segmentation on TUN devices";
-  const protocol::Path path{*Endpoint::parse("10.0.0.2:7"), {}, 0};
-  std::vector<Bytes> datagrams;
-  std::vector<OutgoingDatagram> outgoing;
-  for (std::size_t i = 0; i < 20; ++i) datagrams.emplace_back(i < 19 ? 1000 : 10, static_cast<std::uint8_t>(i));
-  for (const Bytes& datagram : datagrams) outgoing.push_back({datagram, &path, 0});
-  ASSERT_EQ(udp_->send(outgoing).sent, datagrams.size());
-  const auto packets = read_udp(datagrams.size());
-  ASSERT_EQ(packets.size(), datagrams.size());
+  send_in_one_message();
   EXPECT_EQ(super_packets_, 1u);
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    EXPECT_EQ(Bytes(packets[i].begin() + 28, packets[i].end()), datagrams[i]);
-    EXPECT_TRUE(checksums_hold(packets[i]));
-  }
 }
 
 TEST_F(LinuxTunTest, WritesASuperPacketThatTheMachineReceivesAsDatagrams) {
   const TunWriteReport report = write_and_receive();
   EXPECT_EQ(report.written, 1u);
-  EXPECT_EQ(report.super_packets, 1u);
+  EXPECT_EQ(report.super_packets.udp, 1u);
+  EXPECT_EQ(report.super_packets.tcp, 0u);
   EXPECT_EQ(report.dropped, 0u);
 }
 
 TEST_F(LinuxTunTest, WritesPacketByPacketWhatTheKernelRefuses) {
   // A header of more bytes than there are is refused with the EINVAL of faulty kernels.
   const TunWriteReport report = write_and_receive([](Offload& offload) { offload.header_bytes = UINT16_MAX; });
-  EXPECT_EQ(report.resegmented, 1u);
+  EXPECT_EQ(report.resegmented.udp, 1u);
+  EXPECT_EQ(report.written, 5u);
   EXPECT_EQ(report.dropped, 0u);
   EXPECT_FALSE(tun_->takes_udp_super_packets()) << "it is not asked again";
   EXPECT_TRUE(tun_->takes_tcp_super_packets());
+}
+
+TEST_F(LinuxTunTest, WritesPacketByPacketWhateverTheReasonOfARefusal) {
+  for (const int error : {EIO, EINVAL, ENOBUFS, ENOMEM, EAGAIN}) {
+    SCOPED_TRACE(std::strerror(error));
+    const Refusal refusal(Refusal::Of::kSuperPacketWrites, error);
+    const TunWriteReport report = write_and_receive();
+    EXPECT_EQ(refusal.count(), 1u);
+    EXPECT_EQ(report.super_packets.udp, 0u);
+    EXPECT_EQ(report.resegmented.udp, 1u);
+    EXPECT_EQ(report.resegmented.tcp, 0u);
+    EXPECT_EQ(report.written, 5u);
+    EXPECT_EQ(report.dropped, 0u);
+  }
+}
+
+TEST_F(LinuxTunTest, AsksTheKernelAgainForWhatItOnceDidNotTake) {
+  {
+    const Refusal refusal(Refusal::Of::kSuperPacketWrites, EINVAL);
+    write_and_receive();
+  }
+  int writes = 0;
+  for (; writes < 5000 && !tun_->takes_udp_super_packets(); ++writes) (void)tun_->write({});
+  EXPECT_EQ(writes, 1024);
+  EXPECT_EQ(write_and_receive().super_packets.udp, 1u);
+}
+
+TEST_F(LinuxTunTest, GoesOnWithSuperPacketsThatThereWasNoRoomFor) {
+  const Refusal refusal(Refusal::Of::kSuperPacketWrites, ENOBUFS);
+  write_and_receive();
+  EXPECT_TRUE(tun_->takes_udp_super_packets());
+}
+
+// What the machine hands over then, and what may be written.
+TEST_F(LinuxTunTest, HasTheOffloadsAskedForAndNoOthers) {
+  for (const bool tso : {false, true}) {
+    for (const bool uso : {false, true}) {
+      const auto again = LinuxTun::adopt(UniqueFd(::dup(tun_->fd())), {.tso = tso, .uso = uso});
+      ASSERT_TRUE(again);
+      EXPECT_EQ(again->front()->takes_tcp_super_packets(), tso);
+      EXPECT_EQ(again->front()->takes_udp_super_packets(), uso);
+      super_packets_ = 0;
+      send_in_one_message();
+      EXPECT_EQ(super_packets_, uso ? 1u : 0u);
+    }
+  }
 }
 
 TEST_F(LinuxTunTest, DropsWhatIsWrittenWhileTheLinkIsDown) {
@@ -180,7 +237,7 @@ TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
     const Bytes datagram(1400, 1);
     const std::vector<OutgoingDatagram> outgoing(5, {datagram, &path, 0});
     const UdpSendReport report = udp_->send(outgoing);
-    EXPECT_EQ(report.unsegmented, 1u);
+    EXPECT_EQ(report.unsegmented, source_is_ours ? 1u : 0u) << "and for a while the kernel is not asked again";
     EXPECT_EQ(report.source_retries, source_is_ours ? 0u : 5u);
     EXPECT_EQ(report.sent, 5u);
     EXPECT_EQ(report.dropped, 0u);
@@ -194,13 +251,13 @@ TEST_F(LinuxTunTest, LetsUdpSendDatagramByDatagramWhatExceedsTheMtu) {
 class LinuxTunQueuesTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto tuns = LinuxTun::open("wg0", 1420, 4);
+    auto tuns = LinuxTun::open("wg0", 1420, 4, {});
     ASSERT_TRUE(tuns) << tuns.error().message;
     tuns_ = std::move(*tuns);
     TestNamespace::ip("address add 10.0.0.1/24 dev wg0");
     TestNamespace::ip("link set wg0 up");
     // Each a flow of its own to 10.0.0.2, port 7.
-    for (std::size_t i = 0; i < 64; ++i) sockets_.push_back(LinuxUdp::open(0, 0, 1)->front());
+    for (std::size_t i = 0; i < 64; ++i) sockets_.push_back(LinuxUdp::open(0, 0, 1, {})->front());
   }
 
   // Has the machine send one packet of a flow; the queue it comes to.
@@ -270,7 +327,7 @@ TEST(LinuxTun, TakesTheNamesThatWgQuickTakes) {
   for (const char* name : {"wg0", "a", "a_b=c+d.e-f", "123456789012345"}) EXPECT_TRUE(is_interface_name(name)) << name;
   for (const char* name : {"", ".", "..", "1234567890123456", "a/b", "a b", "wg%d", "a:b"}) {
     EXPECT_FALSE(is_interface_name(name)) << name;
-    EXPECT_EQ(LinuxTun::open(name, 1420, 1).error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(LinuxTun::open(name, 1420, 1, {}).error().code, ErrorCode::kInvalidArgument);
   }
 }
 

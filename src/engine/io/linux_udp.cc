@@ -50,11 +50,9 @@ void grow_buffer(int fd, int forced_option, int option) {
   }
 }
 
-Status set_options(int fd, int family, std::uint32_t fwmark) {
+Status set_options(int fd, int family, std::uint32_t fwmark, bool gro) {
   grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-  const int on = 1;
-  ::setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);  // before Linux 5.0 there is none, and datagrams come singly
 
   Status status;
   const auto require = [&](int level, int name, int value, std::string_view what) {
@@ -70,6 +68,7 @@ Status set_options(int fd, int family, std::uint32_t fwmark) {
     require(IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
     require(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT, "IPV6_MTU_DISCOVER");
   }
+  if (gro) require(SOL_UDP, UDP_GRO, 1, "UDP_GRO");
   if (fwmark != 0) require(SOL_SOCKET, SO_MARK, static_cast<int>(fwmark), "cannot set the fwmark");
   return status;
 }
@@ -82,11 +81,11 @@ Status share_port(int fd) {
 }
 
 // An empty UniqueFd when the machine has no such family.
-Result<UniqueFd> open_socket(int family, std::uint16_t port, std::uint32_t fwmark, Sharing sharing) {
+Result<UniqueFd> open_socket(int family, std::uint16_t port, std::uint32_t fwmark, bool gro, Sharing sharing) {
   UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd && errno == EAFNOSUPPORT && family == AF_INET6) return UniqueFd();
   if (!fd) return fail(system_error("cannot open a UDP socket", errno));
-  if (Status status = set_options(fd.get(), family, fwmark); !status) return fail(status.error());
+  if (Status status = set_options(fd.get(), family, fwmark, gro); !status) return fail(status.error());
 
   if (sharing == Sharing::kMore) {
     if (Status status = share_port(fd.get()); !status) return fail(status.error());
@@ -112,22 +111,6 @@ std::uint16_t bound_port(int fd) {
 }
 
 // --- Sending ---
-
-// How many of the first datagrams leave as one message.
-std::size_t run_length(std::span<const OutgoingDatagram> datagrams, bool segments) {
-  const OutgoingDatagram& first = datagrams.front();
-  std::size_t total = first.bytes.size();
-  std::size_t count = 1;
-  const std::size_t limit = segments ? std::min(datagrams.size(), kMaxSegments) : 1;
-  for (; count < limit; ++count) {
-    const OutgoingDatagram& next = datagrams[count];
-    if (datagrams[count - 1].bytes.size() != first.bytes.size() || next.bytes.size() > first.bytes.size()) break;
-    if (next.traffic_class != first.traffic_class || total + next.bytes.size() > kMaxSegmentedBytes) break;
-    if (next.path != first.path && *next.path != *first.path) break;
-    total += next.bytes.size();
-  }
-  return count;
-}
 
 class ControlWriter {
  public:
@@ -200,9 +183,15 @@ bool is_source_error(int error) {
   return error == EINVAL || error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL || error == ENODEV;
 }
 
-// EIO: the device has no checksum offload. EINVAL, EMSGSIZE: a segment exceeds the path's MTU, or the kernel the count.
-bool is_segment_error(int error) {
+// Of a path, for as long as its route is as it is. EIO: it is encrypted (IPsec), or before Linux 6.11 its device has no
+// checksum offload. EINVAL, EMSGSIZE: a segment exceeds its MTU.
+bool is_path_error(int error) {
   return error == EIO || error == EINVAL || error == EMSGSIZE;
+}
+
+// Of this moment: there was no room for all of the message.
+bool is_room_error(int error) {
+  return error == ENOBUFS || error == ENOMEM;
 }
 
 // --- Receiving ---
@@ -236,12 +225,18 @@ Endpoint read_name(const msghdr& message) {
 
 }  // namespace
 
-LinuxUdp::LinuxUdp(UniqueFd v4, UniqueFd v6, std::uint16_t port)
-    : v4_(std::move(v4)), v6_(std::move(v6)), port_(port) {}
+LinuxUdp::LinuxUdp(UniqueFd v4, UniqueFd v6, std::uint16_t port, Offloads offloads)
+    : v4_(std::move(v4)), v6_(std::move(v6)), port_(port), offloads_(offloads) {}
 
-Result<UdpSockets> LinuxUdp::open(std::uint16_t port, std::uint32_t fwmark, std::size_t count) {
+Offloads LinuxUdp::available() {
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto has = [&fd](int option) { return static_cast<bool>(set_option(fd.get(), SOL_UDP, option, 0, "")); };
+  return {.gso = has(UDP_SEGMENT), .gro = has(UDP_GRO)};
+}
+
+Result<UdpSockets> LinuxUdp::open(std::uint16_t port, std::uint32_t fwmark, std::size_t count, Offloads offloads) {
   CHECK(count > 0);
-  auto first = open_first(port, fwmark);
+  auto first = open_first(port, fwmark, offloads);
   if (!first) return fail(first.error());
   UdpSockets sockets{*first};
   if (count == 1) return sockets;
@@ -252,22 +247,22 @@ Result<UdpSockets> LinuxUdp::open(std::uint16_t port, std::uint32_t fwmark, std:
     if (Status status = share_port(fd); !status) return fail(status.error());
   }
   while (sockets.size() < count) {
-    Result<UniqueFd> v4 = open_socket(AF_INET, (*first)->port_, fwmark, Sharing::kMore);
+    Result<UniqueFd> v4 = open_socket(AF_INET, (*first)->port_, fwmark, offloads.gro, Sharing::kMore);
     if (!v4) return fail(v4.error());
-    Result<UniqueFd> v6 = open_socket(AF_INET6, (*first)->port_, fwmark, Sharing::kMore);
+    Result<UniqueFd> v6 = open_socket(AF_INET6, (*first)->port_, fwmark, offloads.gro, Sharing::kMore);
     if (!v6) return fail(v6.error());
-    sockets.emplace_back(new LinuxUdp(std::move(*v4), std::move(*v6), (*first)->port_));
+    sockets.emplace_back(new LinuxUdp(std::move(*v4), std::move(*v6), (*first)->port_, offloads));
   }
   return sockets;
 }
 
-Result<std::shared_ptr<LinuxUdp>> LinuxUdp::open_first(std::uint16_t port, std::uint32_t fwmark) {
+Result<std::shared_ptr<LinuxUdp>> LinuxUdp::open_first(std::uint16_t port, std::uint32_t fwmark, Offloads offloads) {
   for (int attempt = 1;; ++attempt) {
-    Result<UniqueFd> v4 = open_socket(AF_INET, port, fwmark, Sharing::kFirst);
+    Result<UniqueFd> v4 = open_socket(AF_INET, port, fwmark, offloads.gro, Sharing::kFirst);
     if (!v4) return fail(v4.error());
     const std::uint16_t bound = bound_port(v4->get());
-    Result<UniqueFd> v6 = open_socket(AF_INET6, bound, fwmark, Sharing::kFirst);
-    if (v6) return std::shared_ptr<LinuxUdp>(new LinuxUdp(std::move(*v4), std::move(*v6), bound));
+    Result<UniqueFd> v6 = open_socket(AF_INET6, bound, fwmark, offloads.gro, Sharing::kFirst);
+    if (v6) return std::shared_ptr<LinuxUdp>(new LinuxUdp(std::move(*v4), std::move(*v6), bound, offloads));
     const bool taken = v6.error().code == ErrorCode::kUnavailable;
     if (port != 0 || !taken || attempt == kPortAttempts) return fail(v6.error());
   }
@@ -313,6 +308,22 @@ void LinuxUdp::receive(IpFamily family, UdpReadBatch& batch) {
   }
 }
 
+// How many of the first datagrams leave as one message.
+std::size_t LinuxUdp::run_length(std::span<const OutgoingDatagram> datagrams) {
+  const OutgoingDatagram& first = datagrams.front();
+  if (!offloads_.gso || refused_.take(first.path->remote.address)) return 1;
+  std::size_t total = first.bytes.size();
+  std::size_t count = 1;
+  for (; count < std::min(datagrams.size(), kMaxSegments); ++count) {
+    const OutgoingDatagram& next = datagrams[count];
+    if (datagrams[count - 1].bytes.size() != first.bytes.size() || next.bytes.size() > first.bytes.size()) break;
+    if (next.traffic_class != first.traffic_class || total + next.bytes.size() > kMaxSegmentedBytes) break;
+    if (next.path != first.path && *next.path != *first.path) break;
+    total += next.bytes.size();
+  }
+  return count;
+}
+
 UdpSendReport LinuxUdp::send(std::span<const OutgoingDatagram> datagrams) {
   UdpSendReport report;
   std::array<mmsghdr, kMaxMessages> messages;
@@ -324,7 +335,7 @@ UdpSendReport LinuxUdp::send(std::span<const OutgoingDatagram> datagrams) {
     std::size_t count = 0;
     std::size_t used_pieces = 0;
     while (!datagrams.empty() && count < kMaxMessages && datagrams.front().path->remote.address.family() == family) {
-      const std::size_t length = run_length(datagrams, segments());
+      const std::size_t length = run_length(datagrams);
       if (used_pieces + length > kMaxPieces) break;
       runs[count] = datagrams.first(length);
       messages[count] = {};
@@ -358,11 +369,11 @@ void LinuxUdp::send_slowly(std::span<const OutgoingDatagram> datagrams, int erro
       return;
     }
   }
-  if (datagrams.size() == 1 || !is_segment_error(error)) {
+  if (datagrams.size() == 1 || !(is_path_error(error) || is_room_error(error))) {
     report.dropped += datagrams.size();
     return;
   }
-  if (error == EIO) segments_.store(false, std::memory_order_relaxed);
+  if (is_path_error(error)) refused_.add(datagrams.front().path->remote.address);
   ++report.unsegmented;
   for (std::size_t i = 0; i < datagrams.size(); ++i) {
     const auto one = datagrams.subspan(i, 1);

@@ -5,20 +5,24 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <map>
 #include <numeric>
 #include <set>
+
+#include "engine/io/test_kernel_refusals.h"
 
 namespace vpn::engine::io {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 using protocol::Path;
+using test::Refusal;
 
 constexpr int kPatienceMs = 10'000;
 
-std::shared_ptr<Udp> open_free_port() {
-  auto udp = LinuxUdp::open(0, 0, 1);
+std::shared_ptr<Udp> open_free_port(Offloads offloads = {}) {
+  auto udp = LinuxUdp::open(0, 0, 1, offloads);
   EXPECT_TRUE(udp) << udp.error().message;
   return udp->front();
 }
@@ -27,6 +31,7 @@ struct Arrived {
   Bytes bytes;
   Path path;
   std::uint8_t traffic_class = 0;
+  std::size_t together = 0;  ///< datagrams of the same receive
 };
 
 // The next `count` datagrams, whatever GRO made of them.
@@ -41,8 +46,10 @@ std::vector<Arrived> receive(Udp& udp, IpFamily family, std::size_t count) {
     for (const ReceivedDatagrams& received : batch.received()) {
       for (MutableBytes rest = received.bytes; !rest.empty();) {
         const std::size_t size = std::min(rest.size(), received.segment_bytes);
-        arrived.push_back(
-            {{rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size)}, received.path, received.traffic_class});
+        arrived.push_back({{rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size)},
+                           received.path,
+                           received.traffic_class,
+                           (received.bytes.size() + received.segment_bytes - 1) / received.segment_bytes});
         rest = rest.subspan(size);
       }
     }
@@ -175,6 +182,94 @@ TEST_P(LinuxUdpOnLoopback, AllowsFragmentation) {
   EXPECT_EQ(level, v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
 }
 
+// Errors of a path.
+TEST_P(LinuxUdpOnLoopback, SendsOneByOneForAWhileWhereTheKernelRefusedAMessageOfSeveral) {
+  const auto datagrams = datagrams_of({1000, 1000, 1000, 1000, 300});
+  for (const int error : {EIO, EINVAL, EMSGSIZE}) {
+    SCOPED_TRACE(std::strerror(error));
+    from_ = open_free_port();
+    {
+      const Refusal refusal(Refusal::Of::kSegmentedSends, error);
+      for (const std::size_t unsegmented : {1u, 0u, 0u}) {
+        const UdpSendReport report = send(datagrams);
+        EXPECT_EQ(report.unsegmented, unsegmented);
+        EXPECT_EQ(report.segmented_sends, 0u);
+        EXPECT_EQ(report.sent, 5u);
+        EXPECT_EQ(report.dropped, 0u);
+        expect_arrival(datagrams);
+      }
+      EXPECT_EQ(refusal.count(), 1u) << "the kernel is not asked each time";
+    }
+    std::size_t sends = 2;
+    for (; sends < 5000; ++sends) {
+      const UdpSendReport report = send(datagrams);
+      expect_arrival(datagrams);
+      if (report.segmented_sends > 0) break;
+    }
+    EXPECT_EQ(sends, (RefusedPaths::kMessages + 4) / 5) << "it is asked again";
+  }
+}
+
+TEST_P(LinuxUdpOnLoopback, AsksAgainAtOnceWhereThereWasNoRoomForAMessageOfSeveral) {
+  const auto datagrams = datagrams_of({1000, 1000, 1000, 1000, 300});
+  for (const int error : {ENOBUFS, ENOMEM}) {
+    SCOPED_TRACE(std::strerror(error));
+    const Refusal refusal(Refusal::Of::kSegmentedSends, error);
+    for (const std::size_t refused : {1u, 2u}) {
+      const UdpSendReport report = send(datagrams);
+      EXPECT_EQ(report.unsegmented, 1u);
+      EXPECT_EQ(report.sent, 5u);
+      EXPECT_EQ(report.dropped, 0u);
+      expect_arrival(datagrams);
+      EXPECT_EQ(refusal.count(), refused);
+    }
+  }
+}
+
+TEST_P(LinuxUdpOnLoopback, KeepsOrderWhenAMessageInTheMiddleIsRefused) {
+  const auto datagrams = datagrams_of({10, 20, 700, 700, 700, 800, 900, 500, 500});
+  const Refusal refusal(Refusal::Of::kSegmentedSends, EIO);
+  const UdpSendReport report = send(datagrams);
+  EXPECT_EQ(report.unsegmented, 2u) << "both were on their way before the first was refused";
+  EXPECT_EQ(report.sent, datagrams.size());
+  expect_arrival(datagrams);
+}
+
+TEST_P(LinuxUdpOnLoopback, KeepsOtherPathsInMessagesOfSeveral) {
+  const auto datagrams = datagrams_of({1000, 1000, 1000});
+  {
+    const Refusal refusal(Refusal::Of::kSegmentedSends, EIO);
+    send(datagrams);
+    expect_arrival(datagrams);
+  }
+  EXPECT_EQ(send(datagrams).segmented_sends, 0u);
+  expect_arrival(datagrams);
+  if (family_ == IpFamily::kV6) return;  // which has one address on loopback
+  path_.remote.address = *IpAddress::parse("127.0.0.2");
+  EXPECT_EQ(send(datagrams).segmented_sends, 1u);
+  expect_arrival(datagrams);
+}
+
+TEST_P(LinuxUdpOnLoopback, DoesWithoutOffloadsThatAreOff) {
+  const auto datagrams = datagrams_of(std::vector<std::size_t>(64, 1000));
+  for (const bool gso : {false, true}) {
+    for (const bool gro : {false, true}) {
+      from_ = open_free_port({.gso = gso, .gro = gro});
+      to_ = open_free_port({.gso = gso, .gro = gro});
+      path_.remote.port = to_->port();
+      EXPECT_EQ(send(datagrams).segmented_sends, gso ? 1u : 0u);
+      const auto arrived = receive(*to_, family_, datagrams.size());
+      ASSERT_EQ(arrived.size(), datagrams.size());
+      EXPECT_EQ(arrived[0].together > 1, gso && gro) << "loopback joins nothing itself";
+      for (std::size_t i = 0; i < arrived.size(); ++i) EXPECT_EQ(arrived[i].bytes, datagrams[i]);
+    }
+  }
+}
+
+TEST(LinuxUdp, FindsTheOffloadsOfThisKernel) {
+  EXPECT_EQ(LinuxUdp::available(), Offloads()) << "Linux 5.0 or newer has both";
+}
+
 TEST(LinuxUdp, HasOnePortOnBothFamilies) {
   const auto udp = open_free_port();
   for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
@@ -187,17 +282,17 @@ TEST(LinuxUdp, HasOnePortOnBothFamilies) {
 
 TEST(LinuxUdp, SaysThatAPortIsTaken) {
   const auto udp = open_free_port();
-  const auto second = LinuxUdp::open(udp->port(), 0, 1);
+  const auto second = LinuxUdp::open(udp->port(), 0, 1, {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
 }
 
 TEST(LinuxUdp, SharesAPortAmongItsOwnSocketsAlone) {
   for (const char* address : {"127.0.0.1", "::1"}) {
-    const auto sharing = LinuxUdp::open(0, 0, 4);
+    const auto sharing = LinuxUdp::open(0, 0, 4, {});
     ASSERT_TRUE(sharing) << sharing.error().message;
     const std::uint16_t port = sharing->front()->port();
-    for (const std::size_t count : {std::size_t{1}, std::size_t{4}}) EXPECT_FALSE(LinuxUdp::open(port, 0, count));
+    for (const std::size_t count : {std::size_t{1}, std::size_t{4}}) EXPECT_FALSE(LinuxUdp::open(port, 0, count, {}));
 
     // What one sender sends comes to one socket, and 64 senders reach more than one.
     const Path to{{*IpAddress::parse(address), port}, {}, 0};

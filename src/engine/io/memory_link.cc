@@ -64,7 +64,7 @@ TunWriteReport MemoryTun::write(std::span<const TunWrite> packets) {
     CHECK(packet.bytes.size() == write.size);
     outbound_->push(std::move(packet));
     ++report.written;
-    report.super_packets += write.offload.segmentation != Segmentation::kNone;
+    if (write.offload.segmentation != Segmentation::kNone) report.super_packets.add(write.offload.segmentation);
   }
   return report;
 }

@@ -62,11 +62,19 @@ struct TunWrite {
   std::size_t size = 0;           ///< of the pieces together
 };
 
+/// Super-packets by the offload that they are of.
+struct SuperPacketCount {
+  std::size_t tcp = 0;
+  std::size_t udp = 0;
+
+  void add(Segmentation segmentation) { segmentation == Segmentation::kUdp ? ++udp : ++tcp; }
+};
+
 /// What became of the packets of one call.
 struct TunWriteReport {
-  std::size_t written = 0;        ///< packets taken whole, super-packets among them
-  std::size_t super_packets = 0;  ///< of those
-  std::size_t resegmented = 0;    ///< super-packets that the kernel refused and that went packet by packet
+  std::size_t written = 0;              ///< packets taken whole, super-packets among them
+  SuperPacketCount super_packets = {};  ///< of those
+  SuperPacketCount resegmented = {};    ///< that the kernel refused, so that they went packet by packet
   std::size_t dropped = 0;
 };
 
@@ -80,7 +88,7 @@ class Tun {
   /// Readable (level-triggered) while packets wait; in error once the device is gone.
   virtual int fd() const = 0;
 
-  /// Which super-packets write() takes. It may shrink while running, when the kernel refuses one.
+  /// Which super-packets write() should get. After the kernel refused one, none of its kind for a while.
   virtual bool takes_tcp_super_packets() const = 0;
   virtual bool takes_udp_super_packets() const = 0;
 
