@@ -2,9 +2,8 @@
 // beyond its bounds; what is cut has right checksums and all the payload; and what is merged and cut again is what it
 // was.
 //
-// An input is super-packets and packets, raw or made from a few fields, that become one batch. A merged packet's
-// checksums are put right on the way, and an IPv4 identification that means nothing (RFC 6864) is written anew: so may
-// it differ.
+// An input is super-packets and packets, raw or made from a few fields, that become one batch. A merged packet's IPv4
+// identification that means nothing (RFC 6864) is written anew: in it, and in the header's checksum, it may differ.
 #include <deque>
 #include <map>
 
@@ -46,21 +45,33 @@ std::vector<Bytes> cut(const Bytes& super_packet, const Offload& offload) {
   return packets;
 }
 
-// The checksums of a packet cut off, which has its transport header at checksum_start.
-void check_sums(const Bytes& packet, const Offload& offload) {
-  if (packet.size() > kMaxLength) return;
-  const std::size_t start = offload.checksum_start;
+// The sum of the pseudo header, of a packet that has its transport header at checksum_start.
+std::uint64_t pseudo_sum(const Bytes& packet, const Offload& offload) {
   const std::uint8_t protocol = offload.segmentation == Segmentation::kUdp ? kProtocolUdp : kProtocolTcp;
-  const std::uint64_t pseudo = pseudo_header_sum(packet, protocol) + network_word(packet.size() - start);
-  CHECK(sum_holds(add_checksum(pseudo, ByteView(packet).subspan(start))));
+  return pseudo_header_sum(packet, protocol) + network_word(packet.size() - offload.checksum_start);
+}
+
+// Whether the field of a partial checksum holds that, as it should.
+bool is_partial(const Bytes& super_packet, const Offload& offload) {
+  const std::uint8_t* field = &super_packet[offload.checksum_start + std::size_t{offload.checksum_offset}];
+  const std::uint16_t not_field = static_cast<std::uint16_t>(~internal::load<std::uint16_t>(field));
+  return sum_holds(pseudo_sum(super_packet, offload) + not_field);
+}
+
+// The checksums of a packet cut off.
+void check_sums(const Bytes& packet, const Offload& offload, bool partial) {
+  if (packet.size() > kMaxLength) return;
+  const ByteView transport = ByteView(packet).subspan(offload.checksum_start);
+  CHECK(!partial || sum_holds(add_checksum(pseudo_sum(packet, offload), transport)));
   if (is_v4(packet)) CHECK(sum_holds(add_checksum(0, ByteView(packet).first((packet[0] & 0xfu) * 4))));
 }
 
 std::vector<Bytes> check_cutting(const Bytes& super_packet, const Offload& offload) {
   const std::vector<Bytes> packets = cut(super_packet, offload);
   std::size_t left = 0;
+  const bool partial = !packets.empty() && is_partial(super_packet, offload);
   for (const Bytes& packet : packets) {
-    check_sums(packet, offload);
+    check_sums(packet, offload, partial);
     left += packet.size();
   }
   if (packets.empty()) return packets;
@@ -76,15 +87,22 @@ std::vector<Bytes> check_cutting(const Bytes& super_packet, const Offload& offlo
   return packets;
 }
 
+// 0 may be written as 0xffff.
+void normalize_checksum(std::uint8_t* field) {
+  if (load_be16(field) == 0xffff) store_checksum(field, 0);
+}
+
 // What must stay of a packet that goes through a merge.
 Bytes essence(Bytes packet) {
   const bool v4 = is_v4(packet);
   const std::size_t start = v4 ? kIpv4HeaderBytes : kIpv6HeaderBytes;
   const bool atomic = v4 && (packet[6] & 0x40) != 0;
-  if (atomic) store_be16(&packet[4], 0);
-  if (v4) store_checksum(&packet[10], 0);
-  const std::size_t field = start + (packet[v4 ? 9 : 6] == kProtocolTcp ? kTcpChecksumOffset : kUdpChecksumOffset);
-  store_checksum(&packet[field], 0);
+  if (v4) normalize_checksum(&packet[10]);
+  if (atomic) {
+    store_be16(&packet[4], 0);
+    store_checksum(&packet[10], 0);
+  }
+  normalize_checksum(&packet[start + (packet[v4 ? 9 : 6] == kProtocolTcp ? kTcpChecksumOffset : kUdpChecksumOffset)]);
   return packet;
 }
 
@@ -138,7 +156,7 @@ void check_merging(Coalescer& coalescer, const std::vector<Bytes>& packets, bool
     const std::vector<Bytes> again = cut(written, write.offload);
     CHECK(again.size() > 1);
     for (const Bytes& packet : again) {
-      check_sums(packet, write.offload);
+      check_sums(packet, write.offload, true);
       CHECK(essence(packet) == essence(take(packet)));
     }
   }
@@ -178,7 +196,17 @@ struct Change {
   int packet;  // its number in the flow
   std::size_t position;
   std::uint8_t bits;
+  bool right;  // its checksums fit
 };
+
+// Where they would be in a packet with plain headers.
+void set_checksums(Bytes& packet) {
+  const bool v4 = is_v4(packet);
+  const std::size_t start = v4 ? kIpv4HeaderBytes : kIpv6HeaderBytes;
+  if (packet.size() < start + kTcpHeaderBytes || !test::is_transport(packet[v4 ? 9 : 6])) return;
+  if (v4) set_ipv4_header_checksum(MutableBytes(packet).first(start));
+  if (test::ip_bytes_of(packet) == start) test::set_transport_checksum(packet);
+}
 
 class Batch {
  public:
@@ -200,7 +228,10 @@ class Batch {
   void add_flow(PacketSpec spec, int followers, const Change& change) {
     for (int i = 0; i <= followers && !full(); ++i) {
       Bytes packet = make_packet(spec);
-      if (i == change.packet) packet[change.position % packet.size()] ^= change.bits;
+      if (i == change.packet) {
+        packet[change.position % packet.size()] ^= change.bits;
+        if (change.right) set_checksums(packet);
+      }
       add(packet);
       spec.sequence += static_cast<std::uint32_t>(spec.payload_bytes);
       ++spec.identification;
@@ -227,7 +258,8 @@ void take_step(Input& input, Batch& batch) {
     case 2: {
       const PacketSpec spec = take_spec(input);
       const int followers = input.u8();
-      const Change change{input.u8(), input.u8(), input.u8()};
+      const std::uint8_t packet = input.u8();
+      const Change change{packet & 0x7f, input.u8(), input.u8(), (packet & 0x80) != 0};
       return batch.add_flow(spec, followers, change);
     }
     case 3:

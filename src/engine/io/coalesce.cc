@@ -100,6 +100,16 @@ bool same_headers(ByteView first, ByteView packet, std::size_t header_bytes, std
          same_bytes(first, packet, transport + 18, header_bytes - transport - 18);
 }
 
+// Of a packet that classify() found mergeable. A wrong one is for its receiver to find.
+bool checksums_hold(ByteView packet) {
+  const std::size_t start = ip_header_bytes(packet);
+  if (is_v4(packet) && fold_checksum(add_checksum(0, packet.first(start))) != 0xffff) return false;
+  // The pseudo header: the addresses stand right before the transport header.
+  const std::size_t addresses_bytes = is_v4(packet) ? 8 : 32;
+  const std::uint64_t sum = std::uint64_t{network_word(protocol(packet))} + network_word(packet.size() - start);
+  return fold_checksum(add_checksum(sum, packet.subspan(start - addresses_bytes))) == 0xffff;
+}
+
 iovec piece(ByteView bytes) {
   return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
 }
@@ -149,6 +159,8 @@ bool Coalescer::join(Group& group, ByteView packet, std::size_t header_bytes, bo
     const auto expected = load_be32(&first[sequence]) + static_cast<std::uint32_t>(group.payload_bytes);
     if (load_be32(&packet[sequence]) != expected) return false;
   }
+  if (!group.checked) group.open = group.checked = checksums_hold(first);
+  if (!group.open || !checksums_hold(packet)) return false;
   packets_.push_back({packet});
   packets_[group.last].next = packets_.size() - 1;
   group.last = packets_.size() - 1;

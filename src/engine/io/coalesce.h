@@ -3,7 +3,8 @@
 //
 // Nothing is copied but headers: a super-packet is the first packet's header, rewritten in scratch memory, and every
 // packet's payload where it lies. The packets stay as they were. The order within a flow is kept; a packet that cannot
-// be merged goes alone. One worker's; used again for every batch, so it stops allocating once it is warm.
+// be merged goes alone, and so does one with a wrong checksum, which the kernel would put right on a super-packet's
+// way. One worker's; used again for every batch, so it stops allocating once it is warm.
 #pragma once
 
 #include <array>
@@ -45,7 +46,8 @@ class Coalescer {
     std::size_t header_bytes = 0;  ///< 0: a packet of no mergeable kind
     std::size_t segment_bytes = 0;
     std::size_t payload_bytes = 0;
-    bool open = false;  ///< another may join
+    bool open = false;     ///< another may join
+    bool checked = false;  ///< the first packet's checksums are right
   };
   using Header = std::array<std::uint8_t, kMaxHeaderBytes>;
 

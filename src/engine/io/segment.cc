@@ -8,6 +8,9 @@
 
 namespace vpn::engine::io {
 
+// The pseudo header's sum is what the partial checksum holds, less the length (kernel tcp_gso_segment,
+// __udp_gso_segment). Made from the IPv6 header it would be wrong behind a routing header, where the destination is
+// another one's.
 Segmenter::Segmenter(ByteView packet, const Offload& offload, std::size_t header_bytes)
     : header_(packet.first(header_bytes)),
       payload_(packet.subspan(header_bytes)),
@@ -15,7 +18,8 @@ Segmenter::Segmenter(ByteView packet, const Offload& offload, std::size_t header
       transport_start_(offload.checksum_start),
       checksum_offset_(offload.checksum_offset),
       tcp_(offload.segmentation != Segmentation::kUdp),
-      pseudo_sum_(pseudo_header_sum(packet, tcp_ ? kProtocolTcp : kProtocolUdp)) {}
+      pseudo_sum_(internal::load<std::uint16_t>(&packet[transport_start_ + checksum_offset_]) +
+                  (0xffffu - network_word(packet.size() - transport_start_))) {}
 
 std::optional<Segmenter> Segmenter::open(ByteView packet, const Offload& offload) {
   if (packet.size() < kIpv4HeaderBytes || offload.segment_bytes == 0 || !offload.checksum_partial) return std::nullopt;

@@ -36,8 +36,8 @@ class Segmenter {
   std::size_t transport_start_;
   std::size_t checksum_offset_;
   bool tcp_;
-  std::uint64_t pseudo_sum_;
-  std::size_t written_ = 0;  ///< payload bytes of the packets before this one
+  std::uint64_t pseudo_sum_;  ///< without the length
+  std::size_t written_ = 0;   ///< payload bytes of the packets before this one
   std::uint16_t index_ = 0;
 };
 

@@ -44,11 +44,19 @@ TEST_P(EverySegmentation, GivesThePacketsTheSenderWouldHaveSent) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, EverySegmentation,
-    testing::Values(Case{"TcpV4", {}}, Case{"TcpV6", {.source = "fd00::1", .destination = "fd00::2"}},
-                    Case{"UdpV4", {.protocol = kProtocolUdp}},
-                    Case{"UdpV6", {.source = "fd00::1", .destination = "fd00::2", .protocol = kProtocolUdp}},
-                    Case{"TcpWrapping", {.identification = 65534, .sequence = 0xffffff00}},
-                    Case{"TcpWithoutOptions", {.option_bytes = 0}}),
+    testing::Values(
+        Case{"TcpV4", {}}, Case{"TcpV6", {.source = "fd00::1", .destination = "fd00::2"}},
+        Case{"UdpV4", {.protocol = kProtocolUdp}},
+        Case{"UdpV6", {.source = "fd00::1", .destination = "fd00::2", .protocol = kProtocolUdp}},
+        Case{"TcpWrapping", {.identification = 65534, .sequence = 0xffffff00}},
+        Case{"TcpWithoutOptions", {.option_bytes = 0}}, Case{"TcpMarkedCongested", {.traffic_class = 3}},
+        Case{"UdpV6Expedited",
+             {.source = "fd00::1", .destination = "fd00::2", .protocol = kProtocolUdp, .traffic_class = 0xb9}},
+        Case{"TcpBehindIpOptions", {.extension_bytes = 8}},
+        Case{"UdpBehindAllIpOptions", {.protocol = kProtocolUdp, .extension_bytes = 40}},
+        Case{"TcpBehindAnExtensionHeader", {.source = "fd00::1", .destination = "fd00::2", .extension_bytes = 24}},
+        Case{"UdpBehindAnExtensionHeader",
+             {.source = "fd00::1", .destination = "fd00::2", .protocol = kProtocolUdp, .extension_bytes = 8}}),
     [](const auto& parameter) { return parameter.param.name; });
 
 TEST(Segmenter, GivesOnePacketWhenThePayloadFitsIntoOne) {
@@ -56,6 +64,36 @@ TEST(Segmenter, GivesOnePacketWhenThePayloadFitsIntoOne) {
   const PacketSpec spec{.payload_bytes = 100};
   const Bytes super_packet = make_super_packet(spec, 100, offload);
   EXPECT_EQ(expand(super_packet, offload), std::vector<Bytes>{make_packet(spec)});
+}
+
+TEST(Segmenter, CutsJumboFrames) {
+  Offload offload;
+  PacketSpec spec{.payload_bytes = 7 * 8948};
+  const std::vector<Bytes> segments = expand(make_super_packet(spec, 8948, offload), offload);
+  ASSERT_EQ(segments.size(), 7u);
+  for (const Bytes& segment : segments) {
+    EXPECT_EQ(segment.size(), 9000u);
+    EXPECT_TRUE(checksums_hold(segment));
+  }
+}
+
+// Behind a routing header (RFC 8200 section 8.1) the checksum is of the final destination, which the IPv6 header does
+// not name: the partial checksum knows it.
+TEST(Segmenter, KeepsTheChecksumOfAFinalDestination) {
+  const PacketSpec spec{.source = "fd00::1", .destination = "fd00::2", .extension_bytes = 8, .payload_bytes = 1000};
+  PacketSpec to_final = spec;
+  to_final.destination = "fd00::99";
+  Offload offload;
+  Bytes super_packet = make_super_packet(to_final, 300, offload);
+  const IpAddress next = *IpAddress::parse(spec.destination), final = *IpAddress::parse(to_final.destination);
+  std::copy_n(next.bytes().begin(), 16, &super_packet[24]);
+  std::vector<Bytes> segments = expand(super_packet, offload);
+  ASSERT_EQ(segments.size(), 4u);
+  for (Bytes& segment : segments) {
+    EXPECT_FALSE(checksums_hold(segment));
+    std::copy_n(final.bytes().begin(), 16, &segment[24]);
+    EXPECT_TRUE(checksums_hold(segment));
+  }
 }
 
 TEST(Segmenter, RefusesMetadataThatContradictsThePacket) {

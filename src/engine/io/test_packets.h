@@ -29,16 +29,24 @@ struct PacketSpec {
   std::uint32_t sequence = 1'000'000;
   std::uint32_t acknowledgement = 5;
   std::uint8_t flags = kTcpAck;
-  std::size_t option_bytes = 12;  // a multiple of 4
+  std::size_t option_bytes = 12;    // of TCP; a multiple of 4
+  std::size_t extension_bytes = 0;  // IPv4 options (a multiple of 4) or an IPv6 extension header (of 8)
+  std::uint8_t extension = 60;      // which: destination options
   std::size_t payload_bytes = 100;
   std::uint8_t fill = 1;  // the payload counts up from here
 };
 
+inline bool is_transport(std::uint8_t protocol) {
+  return protocol == kProtocolTcp || protocol == kProtocolUdp;
+}
+/// The IP header with its options, or with its extension header where it has one.
 inline std::size_t ip_bytes_of(ByteView packet) {
-  return packet[0] >> 4 == 4 ? kIpv4HeaderBytes : kIpv6HeaderBytes;
+  if (packet[0] >> 4 == 4) return (packet[0] & 0xfu) * 4;
+  return kIpv6HeaderBytes + (is_transport(packet[6]) ? 0 : (packet[kIpv6HeaderBytes + 1] + 1u) * 8);
 }
 inline std::uint8_t protocol_of(ByteView packet) {
-  return packet[0] >> 4 == 4 ? packet[9] : packet[6];
+  if (packet[0] >> 4 == 4) return packet[9];
+  return is_transport(packet[6]) ? packet[6] : packet[kIpv6HeaderBytes];
 }
 
 inline void set_transport_checksum(Bytes& packet) {
@@ -53,12 +61,12 @@ inline Bytes make_packet(const PacketSpec& spec) {
   const IpAddress source = *IpAddress::parse(spec.source);
   const IpAddress destination = *IpAddress::parse(spec.destination);
   const bool tcp = spec.protocol == kProtocolTcp;
-  const std::size_t ip_bytes = source.is_v4() ? kIpv4HeaderBytes : kIpv6HeaderBytes;
+  const std::size_t ip_bytes = (source.is_v4() ? kIpv4HeaderBytes : kIpv6HeaderBytes) + spec.extension_bytes;
   const std::size_t transport_bytes = tcp ? kTcpHeaderBytes + spec.option_bytes : kUdpHeaderBytes;
   Bytes packet(ip_bytes + transport_bytes + spec.payload_bytes);
   const auto size = static_cast<std::uint16_t>(packet.size());
   if (source.is_v4()) {
-    packet[0] = 0x45;
+    packet[0] = static_cast<std::uint8_t>(0x40 | ip_bytes / 4);
     packet[1] = spec.traffic_class;
     store_be16(&packet[2], size);
     store_be16(&packet[4], spec.identification);
@@ -67,15 +75,22 @@ inline Bytes make_packet(const PacketSpec& spec) {
     packet[9] = spec.protocol;
     std::copy_n(source.bytes().begin(), 4, &packet[12]);
     std::copy_n(destination.bytes().begin(), 4, &packet[16]);
-    set_ipv4_header_checksum(MutableBytes(packet).first(kIpv4HeaderBytes));
+    std::fill_n(&packet[kIpv4HeaderBytes], spec.extension_bytes, std::uint8_t{1});  // no operation
+    set_ipv4_header_checksum(MutableBytes(packet).first(ip_bytes));
   } else {
     packet[0] = static_cast<std::uint8_t>(0x60 | spec.traffic_class >> 4);
     packet[1] = static_cast<std::uint8_t>(spec.traffic_class << 4);
     store_be16(&packet[4], static_cast<std::uint16_t>(size - kIpv6HeaderBytes));
-    packet[6] = spec.protocol;
+    packet[6] = spec.extension_bytes > 0 ? spec.extension : spec.protocol;
     packet[7] = 64;
     std::copy_n(source.bytes().begin(), 16, &packet[8]);
     std::copy_n(destination.bytes().begin(), 16, &packet[24]);
+    if (spec.extension_bytes > 0) {
+      packet[kIpv6HeaderBytes] = spec.protocol;
+      packet[kIpv6HeaderBytes + 1] = static_cast<std::uint8_t>(spec.extension_bytes / 8 - 1);
+      packet[kIpv6HeaderBytes + 2] = 1;  // of options: padding
+      packet[kIpv6HeaderBytes + 3] = static_cast<std::uint8_t>(spec.extension_bytes - 4);
+    }
   }
   std::uint8_t* transport = &packet[ip_bytes];
   store_be16(transport, spec.source_port);
@@ -100,8 +115,7 @@ inline Bytes make_packet(const PacketSpec& spec) {
 /// Both checksums, of a TCP or UDP packet that has them.
 inline bool checksums_hold(const Bytes& packet) {
   const std::size_t start = ip_bytes_of(packet);
-  const bool header =
-      start == kIpv6HeaderBytes || fold_checksum(add_checksum(0, ByteView(packet).first(start))) == 0xffff;
+  const bool header = packet[0] >> 4 == 6 || fold_checksum(add_checksum(0, ByteView(packet).first(start))) == 0xffff;
   const std::uint64_t pseudo = pseudo_header_sum(packet, protocol_of(packet)) + network_word(packet.size() - start);
   return header && fold_checksum(add_checksum(pseudo, ByteView(packet).subspan(start))) == 0xffff;
 }
@@ -135,9 +149,9 @@ inline Bytes make_super_packet(const PacketSpec& spec, std::uint16_t segment_byt
   Bytes packet = make_packet(spec);
   const bool tcp = spec.protocol == kProtocolTcp;
   const std::size_t start = ip_bytes_of(packet);
-  offload = {.segmentation = !tcp                        ? Segmentation::kUdp
-                             : start == kIpv4HeaderBytes ? Segmentation::kTcpV4
-                                                         : Segmentation::kTcpV6,
+  offload = {.segmentation = !tcp                  ? Segmentation::kUdp
+                             : packet[0] >> 4 == 4 ? Segmentation::kTcpV4
+                                                   : Segmentation::kTcpV6,
              .checksum_partial = true,
              .segment_bytes = segment_bytes,
              .checksum_start = static_cast<std::uint16_t>(start),
