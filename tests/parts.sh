@@ -11,6 +11,7 @@ netns/firewalls.sh
 if [ "$(uname -m)" = x86_64 ]; then
   kernel/fetch.sh
   emulator/fetch.sh
+  arm64/fetch.sh
 fi
 helm/tools.sh "$@"
 if [ "${1:-}" = kubernetes ]; then
