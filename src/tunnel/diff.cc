@@ -21,12 +21,12 @@ bool same_key(const std::optional<PresharedKey>& a, const std::optional<Preshare
   return a.value_or(PresharedKey()) == b.value_or(PresharedKey());
 }
 
-bool same(const Peer& a, const Peer& b) {
+}  // namespace
+
+bool is_same(const Peer& a, const Peer& b) {
   return a.persistent_keepalive_s == b.persistent_keepalive_s && same_key(a.preshared_key, b.preshared_key) &&
          same_set(a.allowed_ips, b.allowed_ips);
 }
-
-}  // namespace
 
 Delta diff(std::span<const Peer> wanted, std::span<const PeerStatus> actual) {
   // What is left in here at the end is wanted by nobody.
@@ -37,7 +37,7 @@ Delta diff(std::span<const Peer> wanted, std::span<const PeerStatus> actual) {
   Delta delta;
   for (const Peer& peer : wanted) {
     const auto found = unmatched.find(peer.public_key);
-    if (found == unmatched.end() || !same(peer, *found->second)) delta.set.push_back(peer);
+    if (found == unmatched.end() || !is_same(peer, *found->second)) delta.set.push_back(peer);
     if (found != unmatched.end()) unmatched.erase(found);
   }
   if (unmatched.empty()) return delta;

@@ -16,14 +16,15 @@
 #include "engine/crypto/x25519.h"
 #include "netlink/attributes.h"
 #include "netlink/socket.h"
+#include "tunnel/diff.h"
 
 namespace vpn::tunnel {
 namespace {
 
 // A dump during which somebody else changes the device is inconsistent, and begun anew.
 constexpr int kMaxReads = 20;
-// Looking for learned endpoints takes at most this part of the time.
-constexpr int kLearnShare = 100;
+// Looking what the kernel has takes at most this part of the time.
+constexpr int kLookShare = 100;
 
 Failure failed(const netlink::Outcome& outcome, const std::string& what) {
   Error error = outcome.error(what);
@@ -72,6 +73,9 @@ Result<std::unique_ptr<KernelTunnel>> KernelTunnel::open(const KernelTunnelOptio
     return fail(std::move(attached.error()));
   }
   if (link->adopted) {
+    const auto found = tunnel->status();
+    if (!found) return fail(found.error());
+    for (const PeerStatus& peer : found->peers) tunnel->expected_.emplace(peer.peer.public_key, peer.peer);
     logger.info("adopted the running WireGuard interface, with its peers and their sessions",
                 {{"interface", options.interface_name}});
   }
@@ -97,9 +101,9 @@ Status KernelTunnel::remove(const std::string& interface_name, std::uint32_t lin
 }
 
 KernelTunnel::~KernelTunnel() {
-  if (!learner_.joinable()) return;
+  if (!looker_.joinable()) return;
   CHECK(::eventfd_write(stop_.get(), 1) == 0);
-  learner_.join();
+  looker_.join();
 }
 
 // --- reading ---
@@ -199,7 +203,10 @@ Status KernelTunnel::apply(const Delta& delta) {
                                .allowed_ips = peer.allowed_ips});
     if (!added) return added;
   }
-  return device.finish();
+  if (Status done = device.finish(); !done) return done;
+  for (const PublicKey& key : delta.remove) expected_.erase(key);
+  for (const Peer& peer : delta.set) expected_.insert_or_assign(peer.public_key, peer);
+  return {};
 }
 
 // What cannot be read is not remembered, and costs the head start only.
@@ -247,7 +254,7 @@ Status KernelTunnel::restore_endpoints(std::span<const PeerEndpoint> endpoints) 
   return device.finish();
 }
 
-// --- learned endpoints ---
+// --- looking: learned endpoints, and changes by others ---
 
 std::vector<PeerEndpoint> KernelTunnel::take_learned_endpoints() {
   const std::lock_guard lock(seen_mutex_);
@@ -259,30 +266,77 @@ std::vector<PeerEndpoint> KernelTunnel::take_learned_endpoints() {
 }
 
 void KernelTunnel::on_learned_endpoints(std::function<void()> listener) {
-  CHECK(!learner_.joinable());
-  learned_listener_ = std::move(listener);
-  learner_ = start_thread("wg-kernel", [this] { learn_until_stopped(); });
+  {
+    const std::lock_guard lock(seen_mutex_);
+    learned_listener_ = std::move(listener);
+  }
+  start_looking();
 }
 
-void KernelTunnel::learn_until_stopped() {
-  std::chrono::nanoseconds pause = options_.learn_interval;
+void KernelTunnel::on_foreign_change(std::function<void()> listener) {
+  {
+    const std::lock_guard lock(seen_mutex_);
+    foreign_listener_ = std::move(listener);
+  }
+  start_looking();
+}
+
+void KernelTunnel::start_looking() {
+  if (!looker_.joinable()) looker_ = start_thread("wg-kernel", [this] { look_until_stopped(); });
+}
+
+void KernelTunnel::look_until_stopped() {
+  std::chrono::nanoseconds pause = options_.look_interval;
   pollfd stop{stop_.get(), POLLIN, 0};
   while (::poll(&stop, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause).count())) <= 0) {
     const Instant begun = clock_.now();
-    if (learn()) learned_listener_();
-    pause = std::max<std::chrono::nanoseconds>(options_.learn_interval, kLearnShare * (clock_.now() - begun));
+    look();
+    pause = std::max<std::chrono::nanoseconds>(options_.look_interval, kLookShare * (clock_.now() - begun));
   }
 }
 
-/// True when there is something to take. An interface that cannot be read has nothing new to tell.
-bool KernelTunnel::learn() {
-  auto present = status();
-  if (!present) return false;
-  const std::lock_guard lock(seen_mutex_);
+/// An interface that cannot be read has nothing new to tell.
+void KernelTunnel::look() {
+  std::unique_lock talking(talking_);
+  const auto present = read(DeviceReader::everything());
+  if (!present) return;
+  std::unique_lock seeing(seen_mutex_);
+  const bool changed = note_changes(present->peers);  // before a change of ours can come between
+  talking.unlock();
+  const bool learned = note_endpoints(present->peers);
+  const auto foreign_listener = foreign_listener_, learned_listener = learned_listener_;
+  seeing.unlock();
+  if (changed && foreign_listener) foreign_listener();
+  if (learned && learned_listener) learned_listener();
+}
+
+/// Whether a peer is gone, or is not as we left it; told once. Who hears of it sets the peer again, and then its client
+/// is called. What others set besides is none of our business.
+bool KernelTunnel::note_changes(const std::vector<PeerStatus>& present) {
+  const auto is_as_left = [this](const PeerStatus& peer) {
+    const auto ours = expected_.find(peer.peer.public_key);
+    return ours != expected_.end() && is_same(ours->second, peer.peer);
+  };
+  if (static_cast<std::size_t>(std::ranges::count_if(present, is_as_left)) == expected_.size()) return false;
+  auto missing = std::exchange(expected_, {});
+  for (const PeerStatus& peer : present) {
+    if (missing.erase(peer.peer.public_key) > 0) expected_.emplace(peer.peer.public_key, peer.peer);
+  }
+  for (const auto& [key, peer] : missing) {
+    const auto seen = seen_.find(key);
+    if (seen != seen_.end() && departed_.size() < kMaxDeparted) {
+      departed_.insert_or_assign(key, Departed{seen->second.endpoint.endpoint, clock_.now()});
+    }
+  }
+  return true;
+}
+
+/// Whether there is something to take.
+bool KernelTunnel::note_endpoints(const std::vector<PeerStatus>& present) {
   std::unordered_map<PublicKey, Seen> before = std::exchange(seen_, {});
-  seen_.reserve(present->peers.size());
+  seen_.reserve(present.size());
   bool news = false;
-  for (const PeerStatus& peer : present->peers) {
+  for (const PeerStatus& peer : present) {
     if (peer.last_handshake == WallTime{}) continue;  // an endpoint that was only restored
     Seen seen{{peer.peer.public_key, peer.endpoint, peer.last_handshake}};
     const auto old = before.find(peer.peer.public_key);

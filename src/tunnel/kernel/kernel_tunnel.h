@@ -5,13 +5,12 @@
 //
 // What the kernel cannot do (docs/adr/0007):
 // - call the clients of another replica (InterfaceConfig::has_replicas), which configure() says in the log;
-// - tell of changes by others, such as `wg set`: enabling a client mends its peer, and so does the next start;
+// - tell of changes by others, such as `wg set`: the look at learned endpoints finds them;
 // - look up one peer: peer() reads on, to half of them on average;
 // - take a large change as one: it goes in messages of some 250 peers, and when one fails, those before it stand and
-// the
-//   next difference goes on from there.
+//   the next difference goes on from there.
 //
-// Owned by main. Safe from any thread. Its own thread "wg-kernel" looks for learned endpoints while somebody listens.
+// Owned by main. Safe from any thread. Its own thread "wg-kernel" looks what the kernel has, while somebody listens.
 #pragma once
 
 #include <chrono>
@@ -33,9 +32,9 @@ namespace vpn::tunnel {
 struct KernelTunnelOptions {
   std::string interface_name = "wg0";
   std::uint32_t link_group = kOurLinkGroup;  ///< of the interface: one of another group is somebody else's
-  /// The kernel tells nobody when it learns an endpoint: it is asked so often, and less often when it holds so many
-  /// peers that the asking would take more than a hundredth of a processor.
-  std::chrono::milliseconds learn_interval{10'000};
+  /// The kernel tells nobody when it learns an endpoint, or when somebody else changes a peer: it is asked so often,
+  /// and less often when it holds so many peers that the asking would take more than a hundredth of a processor.
+  std::chrono::milliseconds look_interval{10'000};
 };
 
 class KernelTunnel final : public Tunnel {
@@ -67,10 +66,11 @@ class KernelTunnel final : public Tunnel {
   Result<TunnelStatus> status() const override;
   Result<std::optional<PeerStatus>> peer(const PublicKey& key) const override;
   Status restore_endpoints(std::span<const PeerEndpoint> endpoints) override;
-  /// As of the last look, which is at most learn_interval ago.
+  /// As of the last look, which is at most look_interval ago.
   std::vector<PeerEndpoint> take_learned_endpoints() override;
   void on_learned_endpoints(std::function<void()> listener) override;
-  void on_foreign_change(std::function<void()>) override {}  ///< the kernel tells nobody
+  /// Of peers that are gone or changed, at the next look.
+  void on_foreign_change(std::function<void()> listener) override;
 
   /// Readable once the interface is gone, and the program should end.
   int closed_fd() const { return removal_.get(); }
@@ -96,9 +96,13 @@ class KernelTunnel final : public Tunnel {
   void remember(std::span<const PublicKey> departing);
   Endpoint take_remembered(const PublicKey& returning);
 
+  void start_looking();
+
   // On the thread wg-kernel.
-  void learn_until_stopped();
-  bool learn();
+  void look_until_stopped();
+  void look();
+  bool note_changes(const std::vector<PeerStatus>& present);
+  bool note_endpoints(const std::vector<PeerStatus>& present);
 
   const KernelTunnelOptions options_;
   const Clock& clock_;
@@ -112,12 +116,14 @@ class KernelTunnel final : public Tunnel {
   /// changes do not mingle, and no change of ours makes a dump inconsistent.
   mutable std::mutex talking_;
   std::unordered_map<PublicKey, Departed> departed_;  ///< guarded by talking_
-  std::mutex seen_mutex_;
-  std::unordered_map<PublicKey, Seen> seen_;  ///< guarded by seen_mutex_
+  std::unordered_map<PublicKey, Peer> expected_;      ///< guarded by talking_: the peers as we left them
 
-  std::function<void()> learned_listener_;  ///< set before the thread starts
-  UniqueFd stop_;                           ///< an eventfd, readable when the thread is to end
-  std::thread learner_;
+  std::mutex seen_mutex_;                     ///< taken after talking_
+  std::unordered_map<PublicKey, Seen> seen_;  ///< guarded by seen_mutex_, and so are the listeners
+  std::function<void()> learned_listener_, foreign_listener_;
+
+  UniqueFd stop_;  ///< an eventfd, readable when the thread is to end
+  std::thread looker_;
 };
 
 }  // namespace vpn::tunnel

@@ -5,8 +5,10 @@
 #include <poll.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
 #include <thread>
 
 #include "base/test_namespace.h"
@@ -22,7 +24,7 @@ class KernelWorld {
  public:
   std::unique_ptr<KernelTunnel> open(const std::string& name) {
     auto tunnel =
-        KernelTunnel::open({.interface_name = name, .learn_interval = std::chrono::milliseconds(100)}, clock_, logger_);
+        KernelTunnel::open({.interface_name = name, .look_interval = std::chrono::milliseconds(100)}, clock_, logger_);
     EXPECT_TRUE(tunnel) << tunnel.error().message;
     CHECK(tunnel);
     return *std::move(tunnel);
@@ -160,6 +162,72 @@ TEST_F(KernelTunnelTest, IsRemovedOnceNobodyServesIt) {
   EXPECT_TRUE(KernelTunnel::remove("wg0"));
   EXPECT_EQ(if_nametoindex("wg0"), 0u);
   EXPECT_TRUE(KernelTunnel::remove("wg0")) << "none is no error";
+}
+
+/// Counts what it is told.
+class Bell {
+ public:
+  void ring() {
+    const std::lock_guard lock(mutex_);
+    ++rings_;
+    rung_.notify_one();
+  }
+  bool wait_for(int rings) {
+    std::unique_lock lock(mutex_);
+    return rung_.wait_for(lock, std::chrono::seconds(20), [&] { return rings_ >= rings; });
+  }
+  int rings() {
+    const std::lock_guard lock(mutex_);
+    return rings_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable rung_;
+  int rings_ = 0;  // guarded by mutex_
+};
+
+TEST_F(KernelTunnelTest, TellsOfAPeerThatSomebodyElseTookAwayOrChanged) {
+  const PrivateKey key = new_key();
+  const Peer client = new_peer(key);
+  Peer other = new_peer(new_key());
+  other.allowed_ips = {*IpPrefix::parse("10.0.0.2/32")};
+  const auto wg = [](const Peer& peer, const std::string& change) {
+    EXPECT_EQ(std::system(("wg set wg0 peer " + to_string(peer.public_key) + " " + change).c_str()), 0);
+  };
+  const auto tunnel = world_.open("wg0");
+  world_.bring_up("wg0");
+  Bell changes, endpoints;
+  tunnel->on_foreign_change([&] { changes.ring(); });
+  tunnel->on_learned_endpoints([&] { endpoints.ring(); });
+  ASSERT_TRUE(tunnel->configure({new_key(), 4242}));
+  ASSERT_TRUE(tunnel->apply({{client, other}, {}}));
+  world_.call(*tunnel, key);
+  ASSERT_TRUE(endpoints.wait_for(1));
+  const Endpoint endpoint = (*tunnel->peer(client.public_key))->endpoint;
+
+  wg(client, "remove");
+  ASSERT_TRUE(changes.wait_for(1));
+  ASSERT_TRUE(tunnel->apply({{client}, {}}));
+  EXPECT_EQ((*tunnel->peer(client.public_key))->endpoint, endpoint) << "so that it is called at once";
+  ASSERT_TRUE(tunnel->apply({{}, {client.public_key}}));
+  wg(new_peer(new_key()), "persistent-keepalive 25");  // one of their own
+  wg(other, "allowed-ips 10.0.0.3/32");
+  ASSERT_TRUE(changes.wait_for(2));
+  ASSERT_TRUE(tunnel->apply({{other}, {}}));
+  wg(other, "persistent-keepalive 7");
+  ASSERT_TRUE(changes.wait_for(3));
+  EXPECT_EQ(changes.rings(), 3) << "once each, and never of our own changes";
+}
+
+TEST_F(KernelTunnelTest, TellsOfAPeerThatItFoundAtItsAdoption) {
+  const Peer client = new_peer(new_key());
+  ASSERT_TRUE(world_.open("wg0")->apply({{client}, {}}));
+  const auto tunnel = world_.open("wg0");
+  Bell changes;
+  tunnel->on_foreign_change([&] { changes.ring(); });
+  EXPECT_EQ(std::system(("wg set wg0 peer " + to_string(client.public_key) + " remove").c_str()), 0);
+  EXPECT_TRUE(changes.wait_for(1));
 }
 
 TEST_F(KernelTunnelTest, SaysWhenItsInterfaceIsRemovedFromOutside) {
