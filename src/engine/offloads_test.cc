@@ -355,7 +355,8 @@ INSTANTIATE_TEST_SUITE_P(SuperPackets, EveryRefusal,
                          [](const auto& parameter) { return ::strerrorname_np(std::get<int>(parameter.param)); });
 
 TEST_P(EveryRefusal, LosesNothing) {
-  const auto [what, error] = GetParam();
+  const Refusal::Of what = std::get<0>(GetParam());
+  const int error = std::get<1>(GetParam());
   const std::vector<Bytes> datagrams{random_bytes(20 * 1000 + 7), random_bytes(30 * 1000)};
   const auto carry_both_ways = [&] {
     for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
@@ -365,8 +366,7 @@ TEST_P(EveryRefusal, LosesNothing) {
   };
   carry_both_ways();
   std::optional<Refusal> refusal;
-  carry_stream(west_, east_, IpFamily::kV4, 4 << 20, {},
-               [&, what = what, error = error] { refusal.emplace(what, error); });
+  carry_stream(west_, east_, IpFamily::kV4, 4 << 20, {}, [&] { refusal.emplace(what, error); });
   ASSERT_TRUE(refusal);
   EXPECT_GT(refusal->count(), 0u);
   carry_both_ways();
