@@ -105,7 +105,7 @@ constexpr auto kSettings = std::to_array<Setting>({
                                         {"userspace", TunnelChoice::kUserspace}},
                                        s.tunnel);
      }},
-    {"ENGINE_WORKERS", "auto", "2", "Threads of our own engine that carry packets, 1 to 64; auto: one for each processor, up to 8",
+    {"ENGINE_WORKERS", "auto", "2", "Threads of our own engine that carry packets, 1 to 64; auto: one for every two processors, 1 to 8",
      [](std::string_view value, Settings& s) { return parse_workers(value, s.engine_workers); }},
     {"ENGINE_OFFLOADS", "all", "no-uso",
      "What our own engine uses of the kernel's offloads, where it has them: all, none, some of tso,uso,gso,gro, or all but some: "

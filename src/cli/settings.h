@@ -41,7 +41,7 @@ struct Settings {
   std::uint16_t wg_port = 0;
   std::string wg_interface;
   int wg_mtu_bytes = 0;
-  std::optional<std::size_t> engine_workers;  ///< of our own engine; none: as many as processors
+  std::optional<std::size_t> engine_workers;  ///< of our own engine; none: engine::default_workers()
   engine::io::Offloads engine_offloads = {};  ///< of our own engine
 
   // What clients are told

@@ -280,7 +280,7 @@ void Device::Impl::on_learned_endpoints(std::function<void()> listener) {
 std::size_t default_workers() {
   cpu_set_t processors;
   if (::sched_getaffinity(0, sizeof processors, &processors) != 0) return 1;  // more than 1,024 of them
-  return static_cast<std::size_t>(std::clamp(CPU_COUNT(&processors), 1, 8));
+  return static_cast<std::size_t>(std::clamp(CPU_COUNT(&processors) / 2, 1, 8));
 }
 
 Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options, const Clock& clock, Random& random,

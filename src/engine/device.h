@@ -25,7 +25,8 @@ namespace vpn::engine {
 struct DeviceParts;
 
 constexpr std::size_t kMaxWorkers = 64;
-/// One for each processor that this process may run on, and no more than 8: each has some hundred KB of buffers.
+/// One for every two processors that this process may run on, 1 to 8: the kernel has as much to do for a packet as the
+/// engine has, and each worker some hundred KB of buffers.
 std::size_t default_workers();
 
 struct DeviceOptions {
