@@ -39,14 +39,18 @@ struct PacketSpec {
 inline bool is_transport(std::uint8_t protocol) {
   return protocol == kProtocolTcp || protocol == kProtocolUdp;
 }
+/// Hop-by-hop options, routing, fragment, destination options (RFC 8200, section 4.1).
+inline bool is_extension(std::uint8_t next_header) {
+  return next_header == 0 || next_header == 43 || next_header == 44 || next_header == 60;
+}
 /// The IP header with its options, or with its extension header where it has one.
 inline std::size_t ip_bytes_of(ByteView packet) {
   if (packet[0] >> 4 == 4) return (packet[0] & 0xfu) * 4;
-  return kIpv6HeaderBytes + (is_transport(packet[6]) ? 0 : (packet[kIpv6HeaderBytes + 1] + 1u) * 8);
+  return kIpv6HeaderBytes + (is_extension(packet[6]) ? (packet[kIpv6HeaderBytes + 1] + 1u) * 8 : 0);
 }
 inline std::uint8_t protocol_of(ByteView packet) {
   if (packet[0] >> 4 == 4) return packet[9];
-  return is_transport(packet[6]) ? packet[6] : packet[kIpv6HeaderBytes];
+  return is_extension(packet[6]) ? packet[kIpv6HeaderBytes] : packet[6];
 }
 
 inline void set_transport_checksum(Bytes& packet) {
