@@ -57,6 +57,8 @@ bool CookieChecker::verify_mac1(ByteView message) const {
 bool CookieChecker::verify_mac2(ByteView message, const Endpoint& source, Instant now, Random& random) {
   CHECK(is_handshake_size(message));
   const MessageParts parts(message);
+  // Zeros: its sender says that it has none (section 5.4.4). A flood need not cost two macs more.
+  if (std::ranges::all_of(parts.mac2, [](std::uint8_t byte) { return byte == 0; })) return false;
   const Cookie cookie = make_cookie(source, now, random);
   return equal_constant_time(crypto::blake2s_mac(cookie.reveal(), parts.body_and_mac1), parts.mac2);
 }
@@ -66,7 +68,7 @@ CookieReply CookieChecker::make_reply(ByteView message, std::uint32_t sender_ind
   CHECK(is_handshake_size(message));
   CookieReply reply;
   reply.receiver_index = sender_index;
-  random.fill(reply.nonce);
+  reply.nonce = next_nonce(random);
   const Cookie cookie = make_cookie(source, now, random);
   crypto::xaead_seal(cookie_key_, reply.nonce, MessageParts(message).mac1, cookie.reveal(), reply.encrypted_cookie);
   return reply;
@@ -86,6 +88,14 @@ Cookie CookieChecker::make_cookie(const Endpoint& source, Instant now, Random& r
       .update(port)
       .finish(cookie.reveal_mutable());
   return cookie;
+}
+
+crypto::XAeadNonce CookieChecker::next_nonce(Random& random) {
+  if (nonces_left_ == 0) {
+    random.fill({nonces_.front().data(), sizeof nonces_});
+    nonces_left_ = nonces_.size();
+  }
+  return nonces_[nonces_.size() - nonces_left_--];
 }
 
 void CookieGenerator::add_macs(MutableBytes message, Instant now) {

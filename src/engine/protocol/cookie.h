@@ -5,6 +5,8 @@
 // 32 bytes mac1 and mac2.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -39,12 +41,15 @@ class CookieChecker {
 
  private:
   Cookie make_cookie(const Endpoint& source, Instant now, Random& random);
+  crypto::XAeadNonce next_nonce(Random& random);
 
   crypto::Hash mac1_key_{};
   crypto::AeadKey cookie_key_;
   Secret<32> secret_;  ///< what cookies are made from; changed every kCookieSecretMaxAge
   Instant secret_made_at_{};
   bool has_secret_ = false;
+  std::array<crypto::XAeadNonce, 64> nonces_;  ///< no secrets, drawn together: a flood asks for very many
+  std::size_t nonces_left_ = 0;
 };
 
 /// The sender's side, one for each of up to 2^20 peers: 80 bytes. The two keys are derived anew when needed, one block
