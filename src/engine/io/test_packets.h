@@ -39,9 +39,9 @@ struct PacketSpec {
 inline bool is_transport(std::uint8_t protocol) {
   return protocol == kProtocolTcp || protocol == kProtocolUdp;
 }
-/// Hop-by-hop options, routing, fragment, destination options (RFC 8200, section 4.1).
+/// Hop-by-hop options, routing, fragment, destination options (RFC 8200, section 4.1), mobility (RFC 6275).
 inline bool is_extension(std::uint8_t next_header) {
-  return next_header == 0 || next_header == 43 || next_header == 44 || next_header == 60;
+  return next_header == 0 || next_header == 43 || next_header == 44 || next_header == 60 || next_header == 135;
 }
 /// The IP header with its options, or with its extension header where it has one.
 inline std::size_t ip_bytes_of(ByteView packet) {
