@@ -4,7 +4,7 @@
     image.py ROOT DIRECTORY     ROOT: what root.py made. The image's root directory is left at DIRECTORY/image, its configuration
                                 at DIRECTORY/config.json, what `docker save` would write at DIRECTORY/image.tar. As root
 
-An image that was made of these very sources is not made again: `./check --kubernetes` and `./check` share it.
+An image that was made of these very sources is not made again.
 """
 import hashlib
 import json
