@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vpn {
 
@@ -44,5 +45,8 @@ std::string shown(std::string_view text, std::size_t max_bytes = 32);
 /// All of it, for a message of one line: '?' for each control character (C0, DEL and C1, which a terminal obeys) and
 /// for each byte that belongs to no character.
 std::string printable(std::string_view text);
+
+/// What stands between the commas, one item more than there are commas. The items are parts of `text`.
+std::vector<std::string_view> split_at_commas(std::string_view text);
 
 }  // namespace vpn

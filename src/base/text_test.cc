@@ -53,5 +53,13 @@ TEST(Printable, KeepsCharactersAndSpeaksToNoTerminal) {
   EXPECT_EQ(printable(""), "");
 }
 
+TEST(SplitAtCommas, GivesWhatStandsBetween) {
+  using Items = std::vector<std::string_view>;
+  EXPECT_EQ(split_at_commas("a"), Items{"a"});
+  EXPECT_EQ(split_at_commas("a, b,c"), (Items{"a", " b", "c"}));
+  EXPECT_EQ(split_at_commas(",a,"), (Items{"", "a", ""}));
+  EXPECT_EQ(split_at_commas(""), Items{""});
+}
+
 }  // namespace
 }  // namespace vpn

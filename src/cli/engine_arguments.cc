@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <optional>
 
-#include "base/text.h"
 #include "cli/log_sink.h"
 #include "cli/setting_values.h"
 
@@ -22,11 +21,7 @@ Result<EngineOptions> engine_environment() {
   const auto read = [&status](const char* name, const char* example, const auto& parse) {
     const char* const value = std::getenv(name);
     if (!status || value == nullptr || *value == '\0') return;
-    const Fault fault = parse(value);
-    if (fault.empty()) return;
-    const std::string assigned = std::string(name) + "=";
-    status = fail(ErrorCode::kInvalidArgument,
-                  assigned + "\"" + shown(value) + "\" " + fault + "; for example " + assigned + example, name);
+    if (const Fault fault = parse(value); !fault.empty()) status = fail(bad_value(name, value, fault, example));
   };
   EngineOptions options;
   std::optional<std::size_t> workers;

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "base/interface_name.h"
+#include "base/text.h"
 #include "control/model/network.h"
 #include "engine/device.h"
 
@@ -55,15 +56,12 @@ bool is_no_hosts(const IpAddress& address) {
 
 /// What stands between the commas, without the spaces around it.
 std::vector<std::string_view> list_items(std::string_view list) {
-  std::vector<std::string_view> items;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    std::string_view& item = items.emplace_back(list.substr(0, comma));
+  std::vector<std::string_view> items = split_at_commas(list);
+  for (std::string_view& item : items) {
     while (item.starts_with(' ')) item.remove_prefix(1);
     while (item.ends_with(' ')) item.remove_suffix(1);
-    if (comma == std::string_view::npos) return items;
-    list.remove_prefix(comma + 1);
   }
+  return items;
 }
 
 /// RFC 1123 section 2.1, with the lengths of RFC 1035 section 2.3.4.
@@ -82,7 +80,17 @@ bool is_host_name(std::string_view name) {
   }
 }
 
+constexpr std::size_t kMaxShownBytes = 80;
+
 }  // namespace
+
+Error bad_value(std::string_view name, std::string_view value, const Fault& fault, std::string_view example) {
+  const std::string assigned = std::string(name) + "=";
+  return {ErrorCode::kInvalidArgument,
+          assigned + '"' + shown(value, kMaxShownBytes) + "\" " + fault + "; for example " + assigned +
+              std::string(example),
+          std::string(name)};
+}
 
 Fault parse_port(std::string_view value, std::uint16_t& out) {
   const auto port = parse_decimal(value, std::numeric_limits<std::uint16_t>::max());

@@ -20,6 +20,9 @@ namespace vpn::cli {
 /// value.
 using Fault = std::string;
 
+/// kInvalidArgument of the setting `name`: its value, what is wrong with it, and a right example.
+Error bad_value(std::string_view name, std::string_view value, const Fault& fault, std::string_view example);
+
 /// 1 to 65535.
 Fault parse_port(std::string_view value, std::uint16_t& out);
 /// A unicast IPv4 address, not loopback's, with a length from 8 to 30; neither the network's nor the broadcast address.

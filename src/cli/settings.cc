@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/secret.h"
-#include "base/text.h"
 #include "cli/setting_values.h"
 #include "cli/small_file.h"
 
@@ -145,12 +144,10 @@ std::string flag_name(std::string_view name) {
   return flag;
 }
 
-constexpr std::size_t kMaxShownBytes = 80;
-
 Error bad_setting(const Setting& setting, std::string_view value, const Fault& fault) {
-  const std::string subject = setting.secret ? std::string(setting.name) + ": the value"
-                                             : std::string(setting.name) + "=\"" + shown(value, kMaxShownBytes) + '"';
-  return {ErrorCode::kInvalidArgument, subject + " " + fault + "; for example " + setting.name + "=" + setting.example,
+  if (!setting.secret) return bad_value(setting.name, value, fault, setting.example);
+  return {ErrorCode::kInvalidArgument,
+          std::string(setting.name) + ": the value " + fault + "; for example " + setting.name + "=" + setting.example,
           setting.name};
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/text.h"
 #include "host/link.h"
 #include "host/table_name.h"
 
@@ -46,17 +47,15 @@ bool has_everything(const std::vector<IpPrefix>& prefixes) {
 
 Result<std::vector<IpPrefix>> parse_allowed_ips(std::string_view text) {
   std::vector<IpPrefix> prefixes;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    const auto prefix = IpPrefix::parse(text.substr(0, comma));
+  for (const std::string_view item : split_at_commas(text)) {
+    const auto prefix = IpPrefix::parse(item);
     if (!prefix) {
       return fail(ErrorCode::kInvalidArgument, "must be comma-separated prefixes, for example 10.0.0.0/8",
                   "PEER_ALLOWED_IPS");
     }
     prefixes.push_back(prefix->masked());
-    if (comma == text.npos) return prefixes;
-    text.remove_prefix(comma + 1);
   }
+  return prefixes;
 }
 
 Status check_addresses(const std::vector<IpPrefix>& addresses) {

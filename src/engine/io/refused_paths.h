@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "base/ip.h"
 
@@ -40,14 +41,7 @@ class RefusedPaths {
   static_assert(kMessages <= 0xffff);
   using Cell = std::atomic<std::uint64_t>;
 
-  static std::uint64_t hash_of(const IpAddress& remote) {
-    std::uint64_t hash = 0;
-    for (ByteView rest = remote.bytes(); !rest.empty(); rest = rest.subspan(4)) {
-      hash = (hash ^ load_be32(rest.data())) * 0x9e3779b97f4a7c15;
-      hash ^= hash >> 32;
-    }
-    return hash;
-  }
+  static std::uint64_t hash_of(const IpAddress& remote) { return std::hash<IpAddress>{}(remote); }
   Cell& cell(std::uint64_t hash) { return cells_[hash % kPaths]; }
 
   std::array<Cell, kPaths> cells_{};
