@@ -89,6 +89,16 @@ class DeviceTest : public testing::TestWithParam<std::size_t> {
     return written;
   }
 
+  // The client's machine sends a super-packet; its segments as they arrived, which are those that it stands for.
+  std::vector<Bytes> carry_super_packet(const PacketSpec& spec) {
+    io::Offload offload;
+    const Bytes super_packet = io::test::make_super_packet(spec, 1300, offload);
+    client_.tun->inject({super_packet, offload});
+    const std::vector<Bytes> sent = io::test::expand(super_packet, offload);
+    EXPECT_EQ(next_written(server_, sent.size()), sent);
+    return sent;
+  }
+
   SystemRandom random_;
   io::MemoryNetwork network_;
   Machine client_{network_, "192.0.2.1", random_, GetParam()};
@@ -110,11 +120,7 @@ TEST_P(DeviceTest, CarriesPacketsBothWays) {
 TEST_P(DeviceTest, CarriesASuperPacketAsItsSegments) {
   PacketSpec spec = kToServer;
   spec.payload_bytes = 60'000;
-  io::Offload offload;
-  const Bytes super_packet = io::test::make_super_packet(spec, 1300, offload);
-  client_.tun->inject({super_packet, offload});
-  const std::vector<Bytes> sent = io::test::expand(super_packet, offload);
-  EXPECT_EQ(next_written(server_, sent.size()), sent);
+  const std::vector<Bytes> sent = carry_super_packet(spec);
   EXPECT_EQ(client_.device->counters()[Counter::kTunTcpSuperPacketsRead], 1u);
   EXPECT_EQ(client_.device->counters()[Counter::kTunPacketsRead], sent.size());
 }
@@ -128,12 +134,7 @@ TEST_P(DeviceTest, CarriesOddPacketsByteForByte) {
     if (flow.change) continue;  // the kernel makes no super-packet of it
     PacketSpec spec = flow.spec;
     spec.payload_bytes = 20'000;
-    io::Offload offload;
-    const Bytes super_packet = io::test::make_super_packet(spec, 1300, offload);
-    client_.tun->inject({super_packet, offload});
-    const std::vector<Bytes> segments = io::test::expand(super_packet, offload);
-    ASSERT_EQ(next_written(server_, segments.size()), segments);
-    for (const Bytes& segment : segments) EXPECT_TRUE(io::test::checksums_hold(segment));
+    for (const Bytes& segment : carry_super_packet(spec)) EXPECT_TRUE(io::test::checksums_hold(segment));
   }
 }
 

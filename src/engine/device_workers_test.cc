@@ -2,10 +2,9 @@
 // workers share the sanitizer judges in `./check --tsan`; what any build sees is that nothing arrives twice or at the
 // wrong machine, and that all get through again in the end.
 #include <atomic>
-#include <mutex>
-#include <set>
 
 #include "base/thread.h"
+#include "engine/protocol/test_arrivals.h"
 #include "engine/test_machine.h"
 
 namespace vpn::engine {
@@ -21,23 +20,9 @@ constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kPacketsAtATime = 8;
 constexpr std::uint32_t kSequenceStep = 1000;  // no packet follows its forerunner: each stays a packet of its own
 
-/// The numbers of the packets that arrived on one way.
-class Arrivals {
- public:
-  void note(const Bytes& packet) {
-    const std::uint32_t number = load_be32(&packet[24]) / kSequenceStep;
-    const std::lock_guard lock(mutex_);
-    EXPECT_TRUE(numbers_.insert(number).second) << "arrived twice: " << number;
-  }
-  std::size_t count() const {
-    const std::lock_guard lock(mutex_);
-    return numbers_.size();
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::set<std::uint32_t> numbers_;
-};
+std::uint32_t number_of(const Bytes& packet) {
+  return load_be32(&packet[24]) / kSequenceStep;
+}
 
 struct Client {
   Client(io::MemoryNetwork& network, std::size_t number, Random& random)
@@ -46,7 +31,7 @@ struct Client {
 
   std::string inner;
   Machine machine;
-  Arrivals to_client, to_gateway;
+  protocol::Arrivals to_client, to_gateway;
   std::thread traffic;
 };
 
@@ -120,7 +105,7 @@ class DeviceWorkersTest : public testing::Test {
           EXPECT_EQ(
               packet,
               make_packet({.source = "10.0.0.1", .destination = client.inner, .sequence = load_be32(&packet[24])}));
-          client.to_client.note(packet);
+          client.to_client.note(number_of(packet));
         }
       }
     }
@@ -132,7 +117,7 @@ class DeviceWorkersTest : public testing::Test {
         if (packet[9] != io::kProtocolTcp) continue;
         const std::size_t number = packet[15] - 2u;
         ASSERT_LT(number, kClients);
-        clients_[number]->to_gateway.note(packet);
+        clients_[number]->to_gateway.note(number_of(packet));
       }
     }
   }

@@ -32,8 +32,7 @@ def healthy():
     equal("what it changed", [now for now, then in zip(everything(), before) if now != then], [])
     check("it made no state directory", not pathlib.Path(world.server.settings["STATE_DIR"]).exists())
 
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     code, findings = world.doctor()
     equal("exit code while it serves", code, 0)
     equal("notes while it serves", [name for name, found in findings.items() if found["state"] == "note"], [])
@@ -72,8 +71,7 @@ def settings():
 def forwarding():
     """Somebody switches forwarding off, everywhere or at one interface."""
     world = World()
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     for name in ("ip_forward", "conf.lan0.forwarding", "conf.wg0.forwarding"):
         world.gateway.run(f"sysctl -qw net.ipv4.{name}=0")
         if "lan0" in name:  # the one that is not the way outside: not looked at, so made to be
@@ -120,8 +118,7 @@ def tun():
     world.heals("tun", "/dev/net/tun is missing")
     world.gateway.run(["sh", "-ec", "rm /dev/net/tun; touch /dev/net/tun"])
     world.heals("tun", "is not the TUN device")
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     world.server.stop()
 
 
@@ -184,8 +181,7 @@ def ports():
         check("serve does not start", refused.returncode != 0, refused.stderr)
         world.heals(check_name, f"is taken by python3", f"process {holder.pid}")
         equal("the setting", world.server.settings[setting], str(taken + 1))
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     world.finds("udp_port", "ok", "51821")
 
     world.server.process.send_signal(19)

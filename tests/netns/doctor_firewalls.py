@@ -2,7 +2,7 @@
 """`vpn-enabler doctor` where other people's firewalls shut clients out (patient.py). Usage: doctor_firewalls.py CASE"""
 
 from lab import LAB_DIR, check, equal, wait_until
-from patient import World, run_case
+from patient import World, run_case, shut_by_iptables
 from product import SOURCE_DIR
 
 FIREWALLS = SOURCE_DIR / "build/firewalls"
@@ -10,16 +10,8 @@ FIREWALLS = SOURCE_DIR / "build/firewalls"
 
 def served():
     world = World()
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     return world
-
-
-def reconnect(world):
-    """Alice as she is the first time: her session, and what conntrack knows of it, forgotten."""
-    world.tunnel.down()
-    world.gateway.run("conntrack -F", ok=False)
-    world.tunnel.up()
 
 
 def nftables():
@@ -43,7 +35,7 @@ def nftables():
             iifname vmap { "lo" : accept, "lan0" : accept, "wg0" : goto strangers }
           }
         }""")
-    reconnect(world)
+    world.reconnect()
     _, findings = world.doctor()
     equal("both ways are closed", [findings[name]["state"] for name in ("firewall_in", "firewall_through")], ["broken", "broken"])
     check("the place", "table inet mine, chain input, by its policy" in findings["firewall_in"]["message"], findings["firewall_in"]["message"])
@@ -70,24 +62,7 @@ def partly():
 
 
 def iptables(program):
-    """FORWARD and INPUT with the policy DROP, as administrators write them."""
-    world = served()
-    for rule in ("-P FORWARD DROP", "-A FORWARD -i lan0 -o lan0 -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-                 "-P INPUT DROP", "-A INPUT -i lo -j ACCEPT", "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT", "-A INPUT -p icmp -j ACCEPT",
-                 "-A INPUT -p tcp -m multiport --dports 22,80:90 -j ACCEPT", "-N spoofed", "-A INPUT -s 192.0.2.0/24 -j spoofed",
-                 "-A spoofed -m limit --limit 3/min -j LOG", "-A spoofed -j DROP"):
-        world.gateway.run(f"{program} {rule}")
-    reconnect(world)
-    _, findings = world.doctor()
-    where = "iptables-legacy table" if program == "iptables-legacy" else "table ip"
-    for name, chain in (("firewall_in", "INPUT"), ("firewall_through", "FORWARD")):
-        finding = findings[name]
-        check(f"{name} is broken and its place named", finding["state"] == "broken" and f"{where} filter, chain {chain}, by its policy" in finding["message"],
-              finding["message"])
-    check("alice does not get through", not world.reaches())
-    world.cure(findings["firewall_in"])
-    world.closes("firewall_through", "wg0 to wan0")
-    world.server.stop()
+    shut_by_iptables(served(), program, "icmp", "192.0.2.0/24", ("firewall_in", "firewall_through"), "wg0 to wan0")
 
 
 def iptables_nft():
@@ -143,7 +118,7 @@ def ufw():
     world = served()
     unpack_firewalls(world.gateway)
     world.gateway.run("ufw --force enable", seconds=60)
-    reconnect(world)
+    world.reconnect()
     _, findings = world.doctor()
     for name in ("firewall_in", "firewall_through"):
         equal(f"{name} with ufw", (findings[name]["state"], findings[name]["message"].partition(" drops ")[0]), ("broken", "ufw"))
@@ -160,7 +135,7 @@ def firewalld():
     world.gateway.run(["sh", "-ec", "mkdir -p /run/dbus; dbus-daemon --system --fork --nopidfile"])
     world.gateway.spawn("firewalld --nofork --nopid")
     wait_until("firewalld runs", lambda: world.gateway.run("firewall-cmd --state", ok=False).returncode == 0, 60)
-    reconnect(world)
+    world.reconnect()
     _, findings = world.doctor()
     for name in ("firewall_in", "firewall_through"):
         equal(f"{name} with firewalld", (findings[name]["state"], findings[name]["message"].partition(" drops ")[0]), ("broken", "firewalld"))

@@ -8,7 +8,7 @@
 import sys
 
 from lab import LAB_DIR, check, equal, wait_until
-from patient import PROGRAM, WEB_PORT, World, run_case
+from patient import PROGRAM, WEB_PORT, World, run_case, shut_by_iptables
 
 SITE6, GATEWAY6_OUTSIDE, ALICE6 = "fd77::10", "2001:db8:1::1", "2001:db8:1::10"
 CHECKS = {"ipv6", "forwarding6", "firewall6_in", "firewall6_through"}
@@ -34,16 +34,8 @@ class Ipv6World(World):
 
 def served(**settings):
     world = Ipv6World(**settings)
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     return world
-
-
-def reconnect(world):
-    """Alice as she is the first time: her session, and what conntrack knows of it, forgotten."""
-    world.tunnel.down()
-    world.gateway.run("conntrack -F", ok=False)
-    world.tunnel.up()
 
 
 def ipv6():
@@ -54,8 +46,7 @@ def ipv6():
         equal(f"exit code {when} it serves", code, 0)
         equal(f"checks of IPv6 {when} it serves", {name: findings[name]["state"] for name in CHECKS}, dict.fromkeys(CHECKS, "ok"))
         if when == "before":
-            world.serve()
-            wait_until("alice gets through", world.reaches, 20)
+            world.serve_well()
     world.server.stop()
     world.server.settings["SERVER_IP"] = "203.0.113.1"
     _, findings = world.doctor()
@@ -89,8 +80,7 @@ def ipv6_disabled():
     world.gateway.run("umount /proc/sys")
     world.cure(finding)
     world.finds("ipv6", "ok", "leaves by wan0")
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     world.server.stop()
 
 
@@ -119,8 +109,7 @@ def ipv6_mtu():
     world.gateway.run("ip link set wan0 mtu 1480")
     world.cure(world.finds("mtu", "warning", "1420", "1400"))
     world.finds("mtu", "ok", "1400")
-    world.serve()
-    wait_until("alice gets through", world.reaches, 20)
+    world.serve_well()
     world.server.stop()
 
 
@@ -142,7 +131,7 @@ def ipv6_nftables():
             meta nfproto ipv6 ct state new counter reject with icmpv6 admin-prohibited
           }
         }""")
-    reconnect(world)
+    world.reconnect()
     _, findings = world.doctor()
     equal("IPv4 is as open as it was", [findings[name]["state"] for name in ("firewall_in", "firewall_through")], ["ok", "ok"])
     finding = findings["firewall6_in"]
@@ -154,25 +143,7 @@ def ipv6_nftables():
 
 
 def iptables(program):
-    """FORWARD and INPUT with the policy DROP, as administrators write them, of IPv6 alone."""
-    world = served()
-    for rule in ("-P FORWARD DROP", "-A FORWARD -i lan0 -o lan0 -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-                 "-P INPUT DROP", "-A INPUT -i lo -j ACCEPT", "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT",
-                 "-A INPUT -p ipv6-icmp -j ACCEPT", "-A INPUT -p tcp -m multiport --dports 22,80:90 -j ACCEPT", "-N spoofed",
-                 "-A INPUT -s fd00:2::/64 -j spoofed", "-A spoofed -j DROP"):
-        world.gateway.run(f"{program} {rule}")
-    reconnect(world)
-    _, findings = world.doctor()
-    equal("IPv4 is as open as it was", [findings[name]["state"] for name in ("firewall_in", "firewall_through")], ["ok", "ok"])
-    where = "ip6tables-legacy table" if program == "ip6tables-legacy" else "table ip6"
-    for name, chain in (("firewall6_in", "INPUT"), ("firewall6_through", "FORWARD")):
-        finding = findings[name]
-        check(f"{name} is broken and its place named", finding["state"] == "broken" and f"{where} filter, chain {chain}, by its policy" in finding["message"],
-              finding["message"])
-    check("alice does not get through", not world.reaches())
-    world.cure(findings["firewall6_in"])
-    world.closes("firewall6_through", "wg0 to wan0, IPv6")
-    world.server.stop()
+    shut_by_iptables(served(), program, "ipv6-icmp", "fd00:2::/64", ("firewall6_in", "firewall6_through"), "wg0 to wan0, IPv6")
 
 
 def ip6tables_nft():

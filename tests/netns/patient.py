@@ -40,6 +40,17 @@ class World:
         self.tunnel = WgQuick(self.alice, text)
         self.tunnel.up()
 
+    def serve_well(self):
+        """The same, and alice reaches the site."""
+        self.serve()
+        wait_until("alice gets through", self.reaches, 20)
+
+    def reconnect(self):
+        """Alice as she is the first time: her session, and what conntrack knows of it, forgotten."""
+        self.tunnel.down()
+        self.gateway.run("conntrack -F", ok=False)
+        self.tunnel.up()
+
     def reaches(self):
         """Whether the site's web server answers alice. (A ping is let through by firewalls that close all else.)"""
         return self.alice.run(["curl", "--silent", "--output", "/dev/null", "--max-time", "2", f"http://{SITE}:{WEB_PORT}/"], ok=False).returncode == 0
@@ -92,6 +103,30 @@ class World:
         check("alice does not get through", not self.reaches())
         self.heals(name, *words)
         wait_until("alice gets through", self.reaches, 30)
+
+
+def shut_by_iptables(world, program, icmp, strangers, checks, way):
+    """FORWARD and INPUT with the policy DROP, as administrators write them: `checks`, the way in and the way through, are broken, and
+    only they; the cures let alice in. `icmp` is the family's protocol, `strangers` a subnet of nobody's, `way`
+    what the doctor calls the way through."""
+    for rule in ("-P FORWARD DROP", "-A FORWARD -i lan0 -o lan0 -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+                 "-P INPUT DROP", "-A INPUT -i lo -j ACCEPT", "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT",
+                 f"-A INPUT -p {icmp} -j ACCEPT", "-A INPUT -p tcp -m multiport --dports 22,80:90 -j ACCEPT", "-N spoofed",
+                 f"-A INPUT -s {strangers} -j spoofed", "-A spoofed -m limit --limit 3/min -j LOG", "-A spoofed -j DROP"):
+        world.gateway.run(f"{program} {rule}")
+    world.reconnect()
+    _, findings = world.doctor()
+    ways = [name for name in findings if name.startswith("firewall")]
+    equal("ways that are broken", [name for name in ways if findings[name]["state"] != "ok"], list(checks))
+    where = f"{program} table" if program.endswith("-legacy") else "table ip6" if program.startswith("ip6") else "table ip"
+    for name, chain in zip(checks, ("INPUT", "FORWARD")):
+        finding = findings[name]
+        check(f"{name} is broken and its place named", finding["state"] == "broken" and f"{where} filter, chain {chain}, by its policy" in finding["message"],
+              finding["message"])
+    check("alice does not get through", not world.reaches())
+    world.cure(findings[checks[0]])
+    world.closes(checks[1], way)
+    world.server.stop()
 
 
 def run_case(about, *cases):

@@ -5,11 +5,11 @@
 
 #include <atomic>
 #include <mutex>
-#include <set>
 #include <thread>
 
 #include "base/thread.h"
 #include "engine/protocol/ip_packet.h"
+#include "engine/protocol/test_arrivals.h"
 #include "engine/protocol/test_node.h"
 
 namespace vpn::engine::protocol {
@@ -53,22 +53,10 @@ class Inbox {
   std::vector<TestDatagram> waiting_;
 };
 
-/// What came out of the tunnel on one way: numbered packets, each at most once.
-class Arrivals {
- public:
-  void note(ByteView packet) {
-    const std::lock_guard lock(mutex_);
-    EXPECT_TRUE(numbers_.insert(load_le64(packet.data() + kIpv4HeaderSize)).second) << "delivered twice";
-  }
-  std::size_t count() const {
-    const std::lock_guard lock(mutex_);
-    return numbers_.size();
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::set<std::uint64_t> numbers_;
-};
+/// Where a packet of these tests has its number.
+std::uint64_t number_of(ByteView packet) {
+  return load_le64(packet.data() + kIpv4HeaderSize);
+}
 
 /// A client of the gateway; its worker alone touches the node.
 struct Site {
@@ -160,7 +148,7 @@ class InterfaceThreadsTest : public testing::Test {
     const std::size_t index = datagram.inner[15] - 2u;  // the last byte of the inner source
     ASSERT_LT(index, kWorkers);
     EXPECT_EQ(datagram.path->remote, sites_[index]->node.address) << "another peer's packet";
-    sites_[index]->to_gateway.note(datagram.inner);
+    sites_[index]->to_gateway.note(number_of(datagram.inner));
   }
 
   void send(Tools& tools, Site& site) {
@@ -194,7 +182,7 @@ class InterfaceThreadsTest : public testing::Test {
     for (const TestDatagram& datagram : site.inbox.take(SIZE_MAX)) site.node.receive(datagram, clock_.now());
     site.node.expire(clock_.now());
     for (TestDatagram& datagram : std::exchange(site.node.outbox, {})) to_gateway_.put(std::move(datagram));
-    for (const Bytes& packet : std::exchange(site.node.delivered, {})) site.to_client.note(packet);
+    for (const Bytes& packet : std::exchange(site.node.delivered, {})) site.to_client.note(number_of(packet));
   }
 
   Bytes numbered(const char* source, const char* destination) {
